@@ -1,0 +1,6 @@
+//! Sets up linking for the Node addon, and nothing else.
+
+fn main() {
+    #[cfg(feature = "node")]
+    napi_build::setup();
+}

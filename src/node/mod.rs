@@ -1,0 +1,11 @@
+//! The only module that knows napi: it parses what crosses, calls the core, and returns. A business decision found here
+//! belongs further down.
+#![cfg_attr(test, allow(dead_code))]
+
+use napi_derive::napi;
+
+/// The version of the native core, as in package.json.
+#[napi(catch_unwind)]
+pub fn native_version() -> String {
+    env!("CARGO_PKG_VERSION").to_owned()
+}

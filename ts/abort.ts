@@ -1,0 +1,41 @@
+// Cancellation: the caller's AbortSignal stays in TypeScript; the core only ever sees `cancel()`.
+
+import { ClosedError } from './errors.js'
+import { invalid } from './options.js'
+
+/** Checks an optional signal: anything but an AbortSignal is refused. */
+export function checkSignal(value: unknown, path: string): AbortSignal | undefined {
+  if (value === undefined) return undefined
+  if (!(value instanceof AbortSignal)) throw invalid(path, 'an AbortSignal', value)
+  return value
+}
+
+function aborted(signal: AbortSignal): ClosedError {
+  return new ClosedError('ABORTED', 'the operation was aborted by its signal', { cause: signal.reason })
+}
+
+/**
+ * Runs an operation that can be cancelled. An aborted signal rejects with an `AbortError` whose `cause` is the signal's
+ * reason, after `cancel` was called once; the listener never outlives the operation.
+ */
+export async function withSignal<T>(
+  signal: AbortSignal | undefined,
+  run: () => Promise<T>,
+  cancel: () => void,
+): Promise<T> {
+  if (signal === undefined) return run()
+  if (signal.aborted) throw aborted(signal)
+  let onAbort: (() => void) | undefined
+  const cancelled = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      cancel()
+      reject(aborted(signal))
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    return await Promise.race([run(), cancelled])
+  } finally {
+    if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
+  }
+}
