@@ -2,6 +2,9 @@
 //! belongs further down.
 #![cfg_attr(test, allow(dead_code))]
 
+mod convert;
+mod error;
+
 use napi_derive::napi;
 
 /// The version of the native core, as in package.json.
