@@ -69,15 +69,24 @@ async function hear(track, identity) {
   }
 }
 
-// Frequency by zero crossings and level as root mean square, over the newest `frames` frames of 10 ms.
+const level = (samples) =>
+  Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / Math.max(1, samples.length))
+
+// Frequency by zero crossings and level as root mean square, over the newest `frames` frames of 10 ms; `quietest` is the
+// level of the quietest of them, so that a test can wait until the sound is steady.
 function measure(recent, frames) {
-  const samples = recent.slice(-frames).flatMap((frame) => Array.from(frame))
+  const newest = recent.slice(-frames).map((frame) => Array.from(frame))
+  const samples = newest.flat()
   const crossings = samples.reduce(
     (count, sample, i) => count + (i > 0 && samples[i - 1] < 0 && sample >= 0 ? 1 : 0),
     0,
   )
-  const power = samples.reduce((sum, sample) => sum + sample * sample, 0) / Math.max(1, samples.length)
-  return { frequency: (crossings * RATE) / Math.max(1, samples.length), rms: Math.sqrt(power), frames: recent.length }
+  return {
+    frequency: (crossings * RATE) / Math.max(1, samples.length),
+    rms: level(samples),
+    quietest: Math.min(...newest.map(level)),
+    frames: newest.length,
+  }
 }
 
 async function playTone(source, frequency, peak, state) {

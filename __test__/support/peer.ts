@@ -11,10 +11,11 @@ export interface PeerEvent {
   [fact: string]: unknown
 }
 
-/** What the peer hears of somebody: Hz, root mean square of 16-bit samples, frames of 10 ms so far. */
+/** What the peer hears of somebody: Hz, root mean square of 16-bit samples (all, the quietest frame), frames of 10 ms. */
 export interface Heard {
   frequency: number
   rms: number
+  quietest: number
   frames: number
 }
 
@@ -84,12 +85,12 @@ export class Peer implements AsyncDisposable {
     })
   }
 
-  /** Waits until the peer hears somebody at least this loud, then measures half a second. */
+  /** Waits until the peer has heard somebody at least this loud for half a second without a gap, and measures that. */
   async hears(identity: string, minRms = 1000, timeoutMs = 10_000): Promise<Heard> {
     const deadline = Date.now() + timeoutMs
     for (;;) {
       const heard = await this.call<Heard>('measure', { identity, frames: 50 })
-      if (heard.frames >= 50 && heard.rms >= minRms) return heard
+      if (heard.frames >= 50 && heard.quietest >= minRms) return heard
       if (Date.now() > deadline) throw new Error(`the peer did not hear ${identity}: ${JSON.stringify(heard)}`)
       await delay(50)
     }

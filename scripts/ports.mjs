@@ -3,22 +3,26 @@
 import { createSocket } from 'node:dgram'
 import { createServer } from 'node:net'
 
-/** A TCP port that is free right now. */
-export function freeTcpPort(): Promise<number> {
+/**
+ * A TCP port that is free right now.
+ * @returns {Promise<number>}
+ */
+export function freeTcpPort() {
   return new Promise((resolve, reject) => {
     const server = createServer()
     server.once('error', reject)
     server.listen(0, '127.0.0.1', () => {
-      const address = server.address()
-      server.close(() =>
-        typeof address === 'object' && address ? resolve(address.port) : reject(new Error('no port')),
-      )
+      const { port } = /** @type {import('node:net').AddressInfo} */ (server.address())
+      server.close(() => resolve(port))
     })
   })
 }
 
-/** A UDP port that is free right now. */
-export function freeUdpPort(): Promise<number> {
+/**
+ * A UDP port that is free right now.
+ * @returns {Promise<number>}
+ */
+export function freeUdpPort() {
   return new Promise((resolve, reject) => {
     const socket = createSocket('udp4')
     socket.once('error', reject)
