@@ -1,0 +1,224 @@
+//! Outbound HTTP: one POST, one answer, bounded in time and size.
+//!
+//! Follows no redirect, uses no proxy from the environment, decompresses nothing, sends no request twice, and puts
+//! neither URLs nor header values into its errors.
+
+use std::error::Error as StdError;
+use std::io;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use reqwest::header::HeaderMap;
+use reqwest::header::HeaderName;
+use reqwest::header::HeaderValue;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::RETRY_AFTER;
+use reqwest::redirect;
+use reqwest::Client;
+use reqwest::Response;
+use url::Url;
+
+use crate::net::address;
+use crate::net::address::AddressError;
+use crate::net::tls;
+
+/// What every request of one client has in common.
+#[derive(Clone, Debug)]
+pub struct HttpOptions {
+    /// How long resolving, connecting and TLS may take together. Default: 2 s.
+    pub connect_timeout: Duration,
+    /// How long an unused connection is kept. Default: 4 s, just under the 5 s after which Node's own server closes
+    /// it, so that a request rarely meets a connection that is going away.
+    pub idle_timeout: Duration,
+    /// How many bytes of an answer are read. Default: 64 KiB.
+    pub max_answer_bytes: usize,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        HttpOptions {
+            connect_timeout: Duration::from_secs(2),
+            idle_timeout: Duration::from_secs(4),
+            max_answer_bytes: 64 * 1024,
+        }
+    }
+}
+
+/// What came back. Any status is an answer, 3xx and 5xx too.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The status code.
+    pub status: u16,
+    /// `Retry-After` as sent: seconds or an HTTP date.
+    pub retry_after: Option<String>,
+    /// The body; `None` when it was longer than the limit, in which case the connection was dropped.
+    pub body: Option<Bytes>,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NetError {
+    /// The URL cannot be called.
+    #[error(transparent)]
+    Address(#[from] AddressError),
+    /// A header name or value that HTTP does not allow.
+    #[error("a request header has a name or value that HTTP does not allow")]
+    Header,
+    /// No connection: refused, unreachable, unknown name, or the connect timeout passed. Nothing was sent.
+    #[error("could not connect: {0}")]
+    Connect(String),
+    /// The TLS handshake failed. Nothing was sent.
+    #[error("the TLS handshake failed: {0}")]
+    Tls(String),
+    /// No complete answer in time. The other side may have acted on the request.
+    #[error("no complete answer within {0} ms")]
+    Timeout(u128),
+    /// The connection broke, or what came is not HTTP. The other side may have acted on the request.
+    #[error("the connection broke before a complete answer: {0}")]
+    Broken(String),
+}
+
+impl NetError {
+    /// Whether the same request can succeed later without a change.
+    pub fn retryable(&self) -> bool {
+        !matches!(self, NetError::Address(_) | NetError::Header)
+    }
+
+    /// Whether it is certain that the other side saw nothing of the request.
+    pub fn nothing_sent(&self) -> bool {
+        !matches!(self, NetError::Timeout(_) | NetError::Broken(_))
+    }
+}
+
+/// A pool of kept-alive connections with one set of limits. Cloning shares the pool.
+#[derive(Clone, Debug)]
+pub struct HttpClient {
+    client: Client,
+    max_answer_bytes: usize,
+}
+
+impl HttpClient {
+    /// Sets up the pool; nothing is connected yet.
+    pub fn new(options: &HttpOptions) -> Result<Self, NetError> {
+        let tls = tls::client_config(&["h2", "http/1.1"])
+            .map_err(|error| NetError::Tls(error.to_string()))?;
+        let client = Client::builder()
+            .tls_backend_preconfigured(tls)
+            .redirect(redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .no_proxy()
+            .referer(false)
+            .user_agent(concat!("roomhook/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(options.connect_timeout)
+            .pool_idle_timeout(options.idle_timeout)
+            .pool_max_idle_per_host(16)
+            .tcp_keepalive(Duration::from_secs(15))
+            .build()
+            .map_err(|error| NetError::Tls(reason(&error)))?;
+        Ok(HttpClient {
+            client,
+            max_answer_bytes: options.max_answer_bytes,
+        })
+    }
+
+    /// Sends `body` as JSON and reads the answer, all within `timeout`. `Content-Type: application/json` unless the
+    /// headers say otherwise; a header given twice is sent twice.
+    pub async fn post_json(
+        &self,
+        url: &Url,
+        headers: &[(String, String)],
+        body: Bytes,
+        timeout: Duration,
+    ) -> Result<Answer, NetError> {
+        address::check(url, "http, https")?;
+        let headers = header_map(headers)?;
+        let exchange = async {
+            let request = self.client.post(url.clone()).headers(headers).body(body);
+            let response = request.send().await.map_err(|error| classify(&error))?;
+            self.read(response).await
+        };
+        tokio::time::timeout(timeout, exchange)
+            .await
+            .unwrap_or_else(|_| Err(NetError::Timeout(timeout.as_millis())))
+    }
+
+    async fn read(&self, mut response: Response) -> Result<Answer, NetError> {
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            retry_after: response
+                .headers()
+                .get(RETRY_AFTER)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned),
+            body: None,
+        };
+        let mut body = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+            if body.len() + chunk.len() > self.max_answer_bytes {
+                return Ok(answer);
+            }
+            body.extend_from_slice(&chunk);
+        }
+        answer.body = Some(body.freeze());
+        Ok(answer)
+    }
+}
+
+fn header_map(headers: &[(String, String)]) -> Result<HeaderMap, NetError> {
+    let mut map = HeaderMap::with_capacity(headers.len() + 1);
+    for (name, value) in headers {
+        let name = HeaderName::try_from(name).map_err(|_| NetError::Header)?;
+        let mut value = HeaderValue::try_from(value).map_err(|_| NetError::Header)?;
+        value.set_sensitive(true);
+        map.append(name, value);
+    }
+    map.entry(CONTENT_TYPE)
+        .or_insert(HeaderValue::from_static("application/json"));
+    Ok(map)
+}
+
+fn classify(error: &reqwest::Error) -> NetError {
+    if error.is_builder() {
+        NetError::Header
+    } else if error.is_connect() && error.is_timeout() {
+        NetError::Connect("no answer within the connect timeout".to_owned())
+    } else if !error.is_connect() {
+        NetError::Broken(reason(error))
+    } else if find::<rustls::Error>(error).is_some() {
+        NetError::Tls(reason(error))
+    } else {
+        NetError::Connect(reason(error))
+    }
+}
+
+/// The innermost cause in words. The outer layers would repeat the URL.
+fn reason(error: &(dyn StdError + 'static)) -> String {
+    if let Some(tls) = find::<rustls::Error>(error) {
+        return tls.to_string();
+    }
+    let mut innermost = error;
+    while let Some(next) = innermost.source() {
+        innermost = next;
+    }
+    if innermost.is::<reqwest::Error>() {
+        return "no further detail".to_owned();
+    }
+    innermost.to_string()
+}
+
+/// The first error of this type in the chain, also inside `io::Error`, which hides what it wraps from `source`.
+fn find<'a, T: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(current) = next {
+        if let Some(found) = current.downcast_ref::<T>() {
+            return Some(found);
+        }
+        let wrapped = current
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+            .map(|inner| inner as &(dyn StdError + 'static));
+        next = wrapped.or_else(|| current.source());
+    }
+    None
+}

@@ -1,0 +1,277 @@
+//! Test equipment: a real livekit-server of one's own, stopped by process id when the test ends, and its APIs.
+#![allow(dead_code, missing_docs, clippy::panic)] // each test binary uses a part of it
+
+use std::fs::File;
+use std::io::Read;
+use std::io::Write;
+use std::net::TcpListener;
+use std::net::TcpStream;
+use std::net::UdpSocket;
+use std::path::Path;
+use std::path::PathBuf;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use bytes::Bytes;
+use livekit_token::AccessToken;
+use livekit_token::VideoGrants;
+use roomhook::net::http::HttpClient;
+use roomhook::net::http::HttpOptions;
+use serde_json::json;
+use serde_json::Value;
+use tempfile::TempDir;
+use url::Url;
+
+pub const API_KEY: &str = "devkey";
+pub const API_SECRET: &str = "a-loopback-secret-of-thirty-two-bytes!";
+
+/// A livekit-server on loopback ports of its own. Dropping it kills the process.
+pub struct LiveKitServer {
+    pub port: u16,
+    folder: TempDir,
+    process: Option<Child>,
+    http: HttpClient,
+}
+
+impl LiveKitServer {
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let port = free_tcp_port();
+        let config = json!({
+            "port": port,
+            "bind_addresses": ["127.0.0.1"],
+            "rtc": {
+                "node_ip": "127.0.0.1",
+                "use_external_ip": false,
+                "enable_loopback_candidate": true,
+                "interfaces": { "includes": ["lo"] },
+                "tcp_port": free_tcp_port(),
+                "udp_port": free_udp_port(),
+            },
+            "keys": { API_KEY: API_SECRET },
+            "logging": { "level": "info" },
+        });
+        // JSON is YAML, so no YAML writer is needed.
+        std::fs::write(folder.path().join("livekit.yaml"), config.to_string()).expect("a config");
+        let mut server = LiveKitServer {
+            port,
+            folder,
+            process: None,
+            http: http_client(),
+        };
+        server.launch();
+        server
+    }
+
+    /// Starts the process again on the same ports, after `kill`.
+    pub fn launch(&mut self) {
+        assert!(self.process.is_none(), "the server runs already");
+        let log = File::options()
+            .create(true)
+            .append(true)
+            .open(self.log_path())
+            .expect("a log file");
+        let mut child = Command::new(binary())
+            .arg("--config")
+            .arg(self.folder.path().join("livekit.yaml"))
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("livekit-server starts");
+        let give_up = Instant::now() + Duration::from_secs(15);
+        while !answers_ok(self.port) {
+            let ended = child.try_wait().expect("the process can be asked");
+            if ended.is_some() || Instant::now() > give_up {
+                let _ = child.kill();
+                panic!("livekit-server did not start:\n{}", self.log());
+            }
+            // Polling a foreign process for readiness; there is no event to wait for.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.process = Some(child);
+    }
+
+    /// Ends the process at once, as a crash would.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.process.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // Its kept-alive connections died with the server.
+        self.http = http_client();
+    }
+
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    pub fn url(&self) -> Url {
+        Url::parse(&format!("ws://127.0.0.1:{}", self.port)).expect("a URL")
+    }
+
+    pub fn http_url(&self) -> Url {
+        Url::parse(&format!("http://127.0.0.1:{}", self.port)).expect("a URL")
+    }
+
+    /// A token that joins `room` as `identity`.
+    pub fn join_token(&self, room: &str, identity: &str) -> String {
+        AccessToken::with_api_key(API_KEY, API_SECRET)
+            .with_ttl(Duration::from_secs(600))
+            .with_identity(identity)
+            .with_grants(VideoGrants {
+                room_join: true,
+                room: room.to_owned(),
+                can_update_own_metadata: Some(true),
+                ..Default::default()
+            })
+            .to_jwt()
+            .expect("a token")
+    }
+
+    /// A token for the server APIs of one room.
+    pub fn api_token(&self, room: &str) -> String {
+        AccessToken::with_api_key(API_KEY, API_SECRET)
+            .with_ttl(Duration::from_secs(600))
+            .with_grants(VideoGrants {
+                room_admin: true,
+                room_create: true,
+                room_list: true,
+                room: room.to_owned(),
+                ..Default::default()
+            })
+            .to_jwt()
+            .expect("a token")
+    }
+
+    /// One Twirp call; panics with the server's answer unless it is 200.
+    pub async fn call(&self, service: &str, method: &str, room: &str, body: Value) -> Value {
+        let (status, answer) = self.try_call(service, method, room, body).await;
+        assert_eq!(status, 200, "{service}/{method}: {answer}");
+        answer
+    }
+
+    pub async fn try_call(
+        &self,
+        service: &str,
+        method: &str,
+        room: &str,
+        body: Value,
+    ) -> (u16, Value) {
+        let url = self
+            .http_url()
+            .join(&format!("/twirp/livekit.{service}/{method}"))
+            .expect("a URL");
+        let bearer = format!("Bearer {}", self.api_token(room));
+        let answer = self
+            .http
+            .post_json(
+                &url,
+                &[("Authorization".to_owned(), bearer)],
+                Bytes::from(body.to_string()),
+                Duration::from_secs(10),
+            )
+            .await
+            .expect("the server answers");
+        let body = answer.body.expect("an answer below the limit");
+        (
+            answer.status,
+            serde_json::from_slice(&body).unwrap_or_default(),
+        )
+    }
+
+    /// Returns the dispatch's id. Creates the room where there is none.
+    pub async fn create_dispatch(&self, room: &str, agent_name: &str, metadata: &str) -> String {
+        let body = json!({ "room": room, "agent_name": agent_name, "metadata": metadata });
+        let answer = self
+            .call("AgentDispatchService", "CreateDispatch", room, body)
+            .await;
+        answer["id"].as_str().expect("a dispatch id").to_owned()
+    }
+
+    pub async fn list_dispatches(&self, room: &str) -> Value {
+        let body = json!({ "room": room });
+        self.call("AgentDispatchService", "ListDispatch", room, body)
+            .await
+    }
+
+    pub async fn delete_dispatch(&self, room: &str, dispatch_id: &str) {
+        let body = json!({ "room": room, "dispatch_id": dispatch_id });
+        self.call("AgentDispatchService", "DeleteDispatch", room, body)
+            .await;
+    }
+
+    pub async fn create_room(&self, room: &str) -> Value {
+        let body = json!({ "name": room });
+        self.call("RoomService", "CreateRoom", room, body).await
+    }
+
+    pub async fn delete_room(&self, room: &str) {
+        let body = json!({ "room": room });
+        self.call("RoomService", "DeleteRoom", room, body).await;
+    }
+
+    pub async fn list_participants(&self, room: &str) -> Vec<Value> {
+        let body = json!({ "room": room });
+        let answer = self
+            .call("RoomService", "ListParticipants", room, body)
+            .await;
+        answer["participants"]
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("livekit.log")
+    }
+}
+
+impl Drop for LiveKitServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn http_client() -> HttpClient {
+    HttpClient::new(&HttpOptions::default()).expect("an HTTP client")
+}
+
+fn binary() -> PathBuf {
+    let path = std::env::var_os("ROOMHOOK_LIVEKIT_SERVER").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join(".cache/livekit-server"),
+        PathBuf::from,
+    );
+    assert!(
+        path.exists(),
+        "no livekit-server at {}: run `npm run setup` first",
+        path.display()
+    );
+    path
+}
+
+/// Whether `GET /` says `OK`.
+fn answers_ok(port: u16) -> bool {
+    let attempt = || -> std::io::Result<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    attempt().is_ok_and(|answer| answer.ends_with("OK"))
+}
+
+pub fn free_tcp_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+pub fn free_udp_port() -> u16 {
+    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
+    socket.local_addr().expect("an address").port()
+}
