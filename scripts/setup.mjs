@@ -14,6 +14,8 @@ const ENGINE = {
 }
 const LIVEKIT_SERVER = { module: 'github.com/livekit/livekit-server/cmd/server', version: 'v1.13.5' }
 
+const CARGO_DENY = '0.20.2'
+
 const TOOLS = [
   ['cargo', ['--version'], 'Rust (rustup.rs, or your package manager)'],
   ['go', ['version'], 'Go 1.25 or newer (go.dev, or your package manager)'],
@@ -108,11 +110,23 @@ async function livekitServer() {
   })
 }
 
+async function cargoDeny() {
+  await once('cargo-deny', CARGO_DENY, [join(cache, 'bin', 'cargo-deny')], () =>
+    run(
+      'cargo',
+      ['install', `cargo-deny@${CARGO_DENY}`, '--locked', '--root', cache, '--target-dir', join(cache, 'cargo-deny')],
+      {
+        quiet: true,
+      },
+    ),
+  )
+  rmSync(join(cache, 'cargo-deny'), { recursive: true, force: true })
+}
+
 /** Folders with a package.json of their own that only tests use: one npm install each. */
 const FIXTURES = []
 
-/** Installs what the fixtures need. */
-export async function fixtures() {
+async function fixtures() {
   for (const folder of FIXTURES) {
     await once(
       `fixture-${folder.replaceAll('/', '-')}`,
@@ -130,6 +144,12 @@ export async function setup() {
   await step('npm packages', npmPackages)
   await step('engine library', engine)
   await step('livekit-server', livekitServer)
+}
+
+/** Prepares what only `npm test` needs on top. */
+export async function setupTests() {
+  await step('cargo-deny', cargoDeny)
+  await step('fixtures', fixtures)
 }
 
 if (process.argv[1] === import.meta.filename) await main(setup)

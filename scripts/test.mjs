@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { build } from './build.mjs'
 import { cache, digest, Failure, main, once, run, step } from './lib.mjs'
 import { packageTest } from './package-test.mjs'
-import { fixtures, setup } from './setup.mjs'
+import { setup, setupTests } from './setup.mjs'
 
 let passed = 0
 
@@ -39,6 +39,7 @@ async function vitest() {
 await main(async () => {
   const began = performance.now()
   await setup()
+  await setupTests()
   await step('format and lint', async () => {
     await run('cargo', ['fmt', '--check'])
     await run('biome', ['ci', '--error-on-warnings', '.'], { quiet: true })
@@ -46,12 +47,14 @@ await main(async () => {
   await step('clippy', () => run('cargo', ['clippy', '--all-targets', '--quiet', '--', '-D', 'warnings']))
   await step('Rust tests, without Node', rust)
   await step('the core is free of napi', coreIsFreeOfNode)
+  await step('licences and duplicates of what we link', () =>
+    run('cargo-deny', ['--offline', 'check', 'bans', 'licenses', 'sources'], { quiet: true }),
+  )
   await build()
   if (process.env.CI !== undefined) await step('generated files are committed', generatedFilesAreCommitted)
   await step('types', () =>
     once('types', digest('ts', '__test__', 'tsconfig.json', 'index.d.ts'), [], () => run('tsc', [])),
   )
-  await step('fixtures', fixtures)
   await step('Vitest', vitest)
   await step('package', packageTest)
   process.stdout.write(
