@@ -1,1 +1,3 @@
-//! dispatcher
+//! The dispatcher: turns LiveKit jobs into signed webhooks, and statuses back into LiveKit job updates.
+
+pub mod config;
