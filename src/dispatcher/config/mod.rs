@@ -125,7 +125,7 @@ pub struct Retry {
     pub initial_wait_ms: u64,
     /// The longest wait, in milliseconds. Default: 10000.
     pub max_wait_ms: u64,
-    /// How long the whole delivery of a job may take, all endpoints together, in milliseconds. Default: 60000.
+    /// No attempt at an endpoint starts later than this after the first one there, in milliseconds. Default: 60000.
     pub budget_ms: u64,
 }
 
