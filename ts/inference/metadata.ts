@@ -1,0 +1,182 @@
+// The headers that say who is calling: built from the job, the state of its room, and typed options, each time anew.
+// It never fails and never touches the local participant of a room that is not connected. src/inference/metadata.rs is
+// its reference.
+
+import { randomBytes } from 'node:crypto'
+import { ConfigError } from '../errors.js'
+import { native } from '../native.js'
+import { checkBoolean, checkOptions, invalid } from '../options.js'
+import { type HeaderEntry, type HeaderInput, headerEntries, mergeHeaders, type OnDrop, warnDropped } from './headers.js'
+
+/** What the builder reads of a room: roomhook's own `Room`, or any object of that shape. */
+export interface InferenceRoom {
+  /** True in every state from connected until disconnected, reconnecting included. */
+  readonly isConnected: boolean
+  /** Read only while connected. */
+  readonly localParticipant?: { readonly sid?: string | undefined } | undefined
+}
+
+/** What the builder reads of a job: roomhook's own `Job`, or any object of that shape. */
+export interface InferenceJob {
+  /** `AJ_…` */
+  readonly id: string
+  /** The room as the job describes it, known before connect. */
+  readonly room?: { readonly sid?: string | undefined } | undefined
+  /** The room the job joined, once it did. */
+  readonly liveRoom?: InferenceRoom | undefined
+}
+
+/** How urgently the gateway serves a request. */
+export type InferencePriority = 'priority' | 'standard' | 'low'
+
+/** Options of `inferenceHeaders`. */
+export interface InferenceHeadersOptions {
+  /** Headers of this call. They may replace `User-Agent`; names that the SDK owns are dropped with a warning. */
+  headers?: HeaderInput
+  /** Sent as `X-LiveKit-Inference-Provider`. */
+  provider?: string
+  /** Sent as `X-LiveKit-Inference-Priority`. */
+  priority?: InferencePriority
+  /** Adds a fresh `X-LiveKit-Session-ID` (`inference_` and 12 hex digits) when there is a job. Default: false. */
+  sessionId?: boolean
+  /** The live room, if it is not the job's own. */
+  room?: InferenceRoom
+}
+
+const PRIORITIES: readonly string[] = ['priority', 'standard', 'low']
+
+let lookup: () => InferenceJob | undefined = () => undefined
+
+/** Tells this module how to find the job of the running async context. Called once, by the module that keeps it. */
+export function setCurrentJobLookup(current: () => InferenceJob | undefined): void {
+  lookup = current
+}
+
+/**
+ * The job a call belongs to: the one given, none if `null` is given, else the one of the running async context.
+ * @throws ConfigError `CONFIG_INVALID` for anything else.
+ */
+export function jobOf(job: InferenceJob | null | undefined, path: string): InferenceJob | undefined {
+  if (job === null) return undefined
+  if (job === undefined) return lookup()
+  if (typeof job !== 'object') throw invalid(path, 'a job', job)
+  return job
+}
+
+let agent: string | undefined
+
+/** The SDK's `User-Agent`. */
+export function userAgent(): string {
+  agent ??= `roomhook/${native.nativeVersion()} (node ${process.version})`
+  return agent
+}
+
+/** A fresh session id, one for each HTTP attempt and each socket connection. */
+export function newSessionId(): string {
+  return `inference_${randomBytes(6).toString('hex')}`
+}
+
+/** The typed choices that become headers. */
+export interface MetadataOptions {
+  provider?: string | undefined
+  priority?: InferencePriority | undefined
+  sessionId?: boolean | undefined
+  room?: InferenceRoom | undefined
+}
+
+/**
+ * The SDK's own headers, except `Authorization`, in the spelling of the wire. Values are as found: the merge drops
+ * those that cannot be sent.
+ */
+export function metadataEntries(job: InferenceJob | undefined, options: MetadataOptions): HeaderEntry[] {
+  const entries: HeaderEntry[] = []
+  if (job !== undefined) {
+    entries.push(['X-LiveKit-Room-Id', read(() => job.room?.sid)])
+    entries.push(['X-LiveKit-Job-Id', read(() => job.id)])
+    entries.push(['X-LiveKit-Agent-Id', read(() => agentId(options.room ?? job.liveRoom))])
+    entries.push(['X-LiveKit-Worker-Token', process.env.LIVEKIT_WORKER_TOKEN])
+    if (options.sessionId === true) entries.push(['X-LiveKit-Session-ID', newSessionId()])
+  }
+  if (options.provider !== undefined) entries.push(['X-LiveKit-Inference-Provider', options.provider])
+  if (options.priority !== undefined) entries.push(['X-LiveKit-Inference-Priority', options.priority])
+  return entries
+}
+
+// The state decides, never the value: before connect the sid may be a placeholder, and it changes on a full reconnect.
+function agentId(room: InferenceRoom | undefined): unknown {
+  return room?.isConnected === true ? room.localParticipant?.sid : undefined
+}
+
+function read(get: () => unknown): unknown {
+  try {
+    return get()
+  } catch {
+    return undefined
+  }
+}
+
+/** Checks a priority at the boundary. */
+export function checkPriority(value: unknown, path: string): InferencePriority {
+  if (typeof value === 'string' && PRIORITIES.includes(value)) return value as InferencePriority
+  throw invalid(path, `one of ${PRIORITIES.join(', ')}`, value)
+}
+
+/** Checks a provider name at the boundary: it becomes a header value, so a malformed one is refused, not dropped. */
+export function checkProvider(value: unknown, path: string): string {
+  if (typeof value !== 'string') throw invalid(path, 'a non-empty string', value)
+  if (!/^[\x21-\x7e]+(?:[\t ]+[\x21-\x7e]+)*$/.test(value) || value.length > 256) {
+    throw new ConfigError('CONFIG_INVALID', `${path} must be 1 to 256 characters of visible ASCII`, {
+      details: { path },
+    })
+  }
+  return value
+}
+
+/** Checks a room given by the caller. */
+export function checkRoom(value: unknown, path: string): InferenceRoom {
+  if (value === null || typeof value !== 'object') throw invalid(path, 'a room', value)
+  return value as InferenceRoom
+}
+
+/** The choices of one call over those of the object it is made through. */
+export function checkMetadata(
+  options: {
+    provider?: unknown
+    priority?: unknown
+    sessionId?: unknown
+    room?: unknown
+  },
+  path: string,
+): MetadataOptions {
+  const checked: MetadataOptions = {}
+  if (options.provider !== undefined) checked.provider = checkProvider(options.provider, `${path}.provider`)
+  if (options.priority !== undefined) checked.priority = checkPriority(options.priority, `${path}.priority`)
+  if (options.sessionId !== undefined) checked.sessionId = checkBoolean(options.sessionId, `${path}.sessionId`)
+  if (options.room !== undefined) checked.room = checkRoom(options.room, `${path}.room`)
+  return checked
+}
+
+const reportDropped: OnDrop = warnDropped({ by: 'inferenceHeaders' })
+
+/**
+ * The headers that attribute a request to a room, a job and the running agent, as a plain record for any `fetch`.
+ *
+ * `User-Agent` always; with a job `X-LiveKit-Room-Id`, `X-LiveKit-Job-Id`, `X-LiveKit-Agent-Id` (the local
+ * participant's sid, only while the room is connected) and `X-LiveKit-Worker-Token` (from the environment of hosted
+ * agents; a credential: give it to LiveKit's gateway only). Read anew at every call, because the sid changes on a full
+ * reconnect. It never throws for what a job or room contains; a value that cannot be a header is left out.
+ *
+ * @param job The job; default: the one whose `entry` is running. `null`: none, even inside an `entry`.
+ * @throws ConfigError `CONFIG_INVALID` for a wrong option.
+ */
+export function inferenceHeaders(job?: InferenceJob | null, options?: InferenceHeadersOptions): Record<string, string> {
+  if (options === undefined) {
+    const own = metadataEntries(jobOf(job, 'job'), {})
+    return mergeHeaders({ userAgent: userAgent(), own }, reportDropped)
+  }
+  const given = checkOptions(options, 'options', ['headers', 'provider', 'priority', 'sessionId', 'room'])
+  const metadata = checkMetadata(given, 'options')
+  const call = headerEntries(given.headers, 'options.headers', reportDropped)
+  const own = metadataEntries(jobOf(job, 'job'), metadata)
+  return mergeHeaders({ userAgent: userAgent(), call, own }, reportDropped)
+}
