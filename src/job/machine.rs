@@ -1,0 +1,279 @@
+//! The job machine: inputs and the time go in, what to do comes out. It performs nothing, so every order of events can
+//! be tried in a test.
+
+use std::collections::VecDeque;
+
+use crate::job::AbortReason;
+use crate::job::Conflict;
+use crate::job::Input;
+use crate::job::Limits;
+use crate::job::Outcome;
+use crate::job::Output;
+use crate::job::Report;
+use crate::job::TerminationReason;
+
+/// One job.
+///
+/// **Exactly one terminal status is ever reported for an accepted job.**
+///
+/// `deciding → pending → running → success | failed`. A job starts *ending* when its result is known or when nothing
+/// can save it (the room is gone, it was terminated, the agent closes). From then on it has `shutdown_timeout_ms`: its
+/// signal is aborted, its shutdown functions run, the result is reported, the room is left, in this order, because
+/// LiveKit records an agent that leaves before its status as failed. Where the room has to be left before the entry
+/// function can return (it waits for the room to close), the report follows as soon as it did.
+#[derive(Debug)]
+pub struct Machine {
+    limits: Limits,
+    phase: Phase,
+    deadline: Option<u64>,
+    ending: Option<Ending>,
+    /// The connection that failed last, as long as none succeeded.
+    connect_error: Option<String>,
+    was_connected: bool,
+    in_room: bool,
+    entry_done: bool,
+    result: Option<Outcome>,
+    reported: bool,
+    finished: bool,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    Deciding,
+    Pending,
+    Running,
+    Refused,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Ending {
+    reason: AbortReason,
+    until: u64,
+    wound_down: bool,
+}
+
+impl Machine {
+    /// A job that was offered and is not decided yet.
+    pub fn new(limits: Limits) -> Self {
+        Machine {
+            limits,
+            phase: Phase::Deciding,
+            deadline: None,
+            ending: None,
+            connect_error: None,
+            was_connected: false,
+            in_room: false,
+            entry_done: false,
+            result: None,
+            reported: false,
+            finished: false,
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what happened at `now` (milliseconds on any clock that never runs back).
+    /// Late and repeated inputs change nothing; a contradicting `Complete` or `Fail` is told so.
+    pub fn handle(&mut self, now: u64, input: Input) -> Result<(), Conflict> {
+        match input {
+            Input::Accepted if self.phase == Phase::Deciding => {
+                self.phase = Phase::Pending;
+                let timeout = self.limits.job_timeout_ms;
+                self.deadline = timeout.map(|timeout| now.saturating_add(timeout));
+            }
+            Input::Rejected if self.phase == Phase::Deciding => {
+                self.phase = Phase::Refused;
+                self.finished = true;
+                self.outputs.push_back(Output::Finished(None));
+            }
+            _ if !self.is_taken() => {}
+            Input::Connected => self.connected(),
+            Input::ConnectFailed { reason } => self.connect_error = Some(reason),
+            Input::EntryResolved => self.entry_ended(now, self.resolved()),
+            Input::EntryThrew {
+                reason,
+                because_ending,
+            } => self.entry_ended(now, self.threw(reason, because_ending)),
+            Input::Complete => self.user_result(now, Outcome::Success)?,
+            Input::Fail { reason } => self.user_result(now, Outcome::Failed { error: reason })?,
+            Input::RoomDisconnected(reason) => {
+                self.in_room = false;
+                if !reason.is_normal() {
+                    self.decide(failed(format!("the room was lost: {}", reason.word())));
+                }
+                self.end(now, AbortReason::Disconnected);
+            }
+            Input::Terminated(reason) => {
+                if reason == TerminationReason::Expired {
+                    self.decide(failed("the dispatcher ended the job: expired"));
+                }
+                self.end(now, AbortReason::Terminated);
+            }
+            Input::Closing { within_ms } => self.closing(now, within_ms),
+            Input::WoundDown => {
+                if let Some(ending) = &mut self.ending {
+                    ending.wound_down = true;
+                }
+            }
+            Input::Tick | Input::Accepted | Input::Rejected => {}
+        }
+        self.advance(now);
+        Ok(())
+    }
+
+    /// What is to be done next, if anything is.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with a `Tick`, on the clock of `handle`.
+    pub fn next_wake(&self) -> Option<u64> {
+        if self.finished || !self.is_taken() {
+            return None;
+        }
+        self.ending
+            .map_or(self.deadline, |ending| Some(ending.until))
+    }
+
+    /// Whether the job is over and holds nothing any more.
+    pub fn is_finished(&self) -> bool {
+        self.finished
+    }
+
+    /// The result, once it is known.
+    pub fn result(&self) -> Option<&Outcome> {
+        self.result.as_ref()
+    }
+
+    fn is_taken(&self) -> bool {
+        matches!(self.phase, Phase::Pending | Phase::Running)
+    }
+
+    fn connected(&mut self) {
+        self.was_connected = true;
+        self.connect_error = None;
+        self.in_room = true;
+        if self.phase == Phase::Pending && self.ending.is_none() {
+            self.phase = Phase::Running;
+            self.outputs.push_back(Output::Post(Report::RUNNING));
+        }
+    }
+
+    /// What a returned entry function means: success, unless the room was asked for and never came.
+    fn resolved(&self) -> Outcome {
+        match &self.connect_error {
+            Some(error) => failed(error.clone()),
+            None => Outcome::Success,
+        }
+    }
+
+    /// What a thrown error means: failure, unless it only says that the job was ending anyway.
+    fn threw(&self, reason: String, because_ending: bool) -> Outcome {
+        match &self.ending {
+            Some(_) if because_ending && self.was_connected => Outcome::Success,
+            Some(ending) if because_ending => failed(format!(
+                "the job ended before the room was connected: {}",
+                ending.reason.sentence()
+            )),
+            _ => failed(reason),
+        }
+    }
+
+    fn entry_ended(&mut self, now: u64, outcome: Outcome) {
+        if !self.entry_done {
+            self.entry_done = true;
+            self.decide(outcome);
+            self.end(now, AbortReason::Ended);
+        }
+    }
+
+    fn user_result(&mut self, now: u64, outcome: Outcome) -> Result<(), Conflict> {
+        match &self.result {
+            Some(known) if is_success(known) != is_success(&outcome) => return Err(Conflict),
+            Some(_) => {}
+            None => self.decide(outcome),
+        }
+        self.end(now, AbortReason::Ended);
+        Ok(())
+    }
+
+    fn closing(&mut self, now: u64, within_ms: u64) {
+        self.end(now, AbortReason::Closing);
+        if let Some(ending) = &mut self.ending {
+            ending.until = ending.until.min(now.saturating_add(within_ms));
+        }
+    }
+
+    /// The result is sticky: the first one stays.
+    fn decide(&mut self, outcome: Outcome) {
+        if self.result.is_none() {
+            self.result = Some(outcome);
+        }
+    }
+
+    fn end(&mut self, now: u64, reason: AbortReason) {
+        if self.ending.is_some() {
+            return;
+        }
+        self.ending = Some(Ending {
+            reason,
+            until: now.saturating_add(self.limits.shutdown_timeout_ms),
+            wound_down: false,
+        });
+        self.outputs.push_back(Output::Abort(reason));
+        self.outputs.push_back(Output::WindDown);
+    }
+
+    /// Everything that follows from the state and the time, whatever the input was.
+    fn advance(&mut self, now: u64) {
+        if self.ending.is_none() && self.deadline.is_some_and(|deadline| now >= deadline) {
+            self.decide(failed("the job ran out of time"));
+            self.end(now, AbortReason::TimedOut);
+        }
+        let Some(ending) = self.ending else {
+            return;
+        };
+        let out_of_time = now >= ending.until;
+        if out_of_time && self.result.is_none() {
+            self.decide(self.overdue(ending.reason));
+        }
+        if !ending.wound_down && !out_of_time {
+            return;
+        }
+        if let (Some(result), false) = (&self.result, self.reported) {
+            self.reported = true;
+            let report = Report::Ended(result.clone());
+            self.outputs.push_back(Output::Post(report));
+        }
+        if self.in_room {
+            self.in_room = false;
+            self.outputs.push_back(Output::Leave);
+        }
+        if self.reported && !self.finished && (self.entry_done || out_of_time) {
+            self.finished = true;
+            self.outputs
+                .push_back(Output::Finished(self.result.clone()));
+        }
+    }
+
+    /// The entry function did not return in time. A call that ended as calls do is still a success.
+    fn overdue(&self, reason: AbortReason) -> Outcome {
+        match reason {
+            AbortReason::Disconnected => Outcome::Success,
+            _ => failed(format!(
+                "the entry function did not return within its shutdown time after {}",
+                reason.sentence()
+            )),
+        }
+    }
+}
+
+fn failed(error: impl Into<String>) -> Outcome {
+    Outcome::Failed {
+        error: error.into(),
+    }
+}
+
+fn is_success(outcome: &Outcome) -> bool {
+    matches!(outcome, Outcome::Success)
+}

@@ -1,0 +1,417 @@
+use proptest::prelude::*;
+
+use super::*;
+
+const LIMITS: Limits = Limits {
+    job_timeout_ms: Some(60_000),
+    shutdown_timeout_ms: 1_000,
+};
+
+fn fail(text: &str) -> Input {
+    Input::Fail {
+        reason: text.into(),
+    }
+}
+
+fn threw(text: &str, because_ending: bool) -> Input {
+    Input::EntryThrew {
+        reason: text.into(),
+        because_ending,
+    }
+}
+
+fn no_room(text: &str) -> Input {
+    Input::ConnectFailed {
+        reason: text.into(),
+    }
+}
+
+fn gone(reason: i32) -> Input {
+    Input::RoomDisconnected(DisconnectReason(reason))
+}
+
+/// Feeds inputs at time 0; `WindDown` is answered at once, as an agent without shutdown functions does.
+fn run(inputs: &[Input]) -> Vec<Output> {
+    let mut machine = Machine::new(LIMITS);
+    let mut outputs = Vec::new();
+    for input in inputs {
+        let _ = machine.handle(0, input.clone());
+        while let Some(output) = machine.poll_output() {
+            if output == Output::WindDown {
+                machine.handle(0, Input::WoundDown).unwrap();
+            }
+            outputs.push(output);
+        }
+    }
+    outputs
+}
+
+fn reports(outputs: &[Output]) -> Vec<String> {
+    let posts = outputs.iter().filter_map(|output| match output {
+        Output::Post(report) => Some(serde_json::to_string(report).unwrap()),
+        _ => None,
+    });
+    posts.collect()
+}
+
+fn error_of(outputs: &[Output]) -> Option<String> {
+    outputs.iter().find_map(|output| match output {
+        Output::Post(Report::Ended(Outcome::Failed { error })) => Some(error.clone()),
+        _ => None,
+    })
+}
+
+#[test]
+fn a_job_that_goes_well_reports_running_and_success_before_it_leaves() {
+    let outputs = run(&[Input::Accepted, Input::Connected, Input::EntryResolved]);
+    assert_eq!(
+        outputs,
+        [
+            Output::Post(Report::RUNNING),
+            Output::Abort(AbortReason::Ended),
+            Output::WindDown,
+            Output::Post(Report::Ended(Outcome::Success)),
+            Output::Leave,
+            Output::Finished(Some(Outcome::Success)),
+        ]
+    );
+    assert_eq!(
+        reports(&outputs),
+        [r#"{"status":"JS_RUNNING"}"#, r#"{"status":"JS_SUCCESS"}"#]
+    );
+}
+
+#[test]
+fn a_rejected_job_reports_nothing_and_takes_nothing_in() {
+    let outputs = run(&[
+        Input::Rejected,
+        Input::Connected,
+        Input::EntryResolved,
+        Input::Closing { within_ms: 0 },
+    ]);
+    assert_eq!(outputs, [Output::Finished(None)]);
+}
+
+#[test]
+fn the_table_of_results() {
+    use Input::*;
+    let success = None;
+    for (name, inputs, expected) in [
+        ("entry resolves", vec![Connected, EntryResolved], success),
+        ("entry never needs the room", vec![EntryResolved], success),
+        (
+            "complete()",
+            vec![Connected, Complete, EntryResolved],
+            success,
+        ),
+        (
+            "complete() then throw",
+            vec![Complete, threw("x", false)],
+            success,
+        ),
+        (
+            "room closed",
+            vec![Connected, gone(10), EntryResolved],
+            success,
+        ),
+        (
+            "room deleted",
+            vec![Connected, gone(5), threw("a", true)],
+            success,
+        ),
+        ("removed", vec![Connected, gone(4), EntryResolved], success),
+        (
+            "own disconnect()",
+            vec![Connected, gone(1), EntryResolved],
+            success,
+        ),
+        (
+            "terminated",
+            vec![
+                Connected,
+                Terminated(TerminationReason::DispatchDeleted),
+                threw("a", true),
+            ],
+            success,
+        ),
+        (
+            "closing",
+            vec![Connected, Closing { within_ms: 9 }, EntryResolved],
+            success,
+        ),
+        (
+            "connected at the second try",
+            vec![no_room("dns"), Connected, EntryResolved],
+            success,
+        ),
+        (
+            "entry throws",
+            vec![Connected, threw("boom", false)],
+            Some("boom"),
+        ),
+        (
+            "fail()",
+            vec![Connected, fail("no answer"), EntryResolved],
+            Some("no answer"),
+        ),
+        (
+            "connect fails",
+            vec![no_room("refused"), threw("refused", false)],
+            Some("refused"),
+        ),
+        (
+            "connect fails and entry ignores it",
+            vec![no_room("refused"), EntryResolved],
+            Some("refused"),
+        ),
+        (
+            "room gone, then another error",
+            vec![Connected, gone(10), threw("disk full", false)],
+            Some("disk full"),
+        ),
+        (
+            "duplicate identity",
+            vec![Connected, gone(2), EntryResolved],
+            Some("the room was lost: DUPLICATE_IDENTITY"),
+        ),
+        (
+            "join failure",
+            vec![Connected, gone(7), EntryResolved],
+            Some("the room was lost: JOIN_FAILURE"),
+        ),
+        (
+            "connection timeout",
+            vec![Connected, gone(14), EntryResolved],
+            Some("the room was lost: CONNECTION_TIMEOUT"),
+        ),
+        (
+            "media failure",
+            vec![Connected, gone(15), EntryResolved],
+            Some("the room was lost: MEDIA_FAILURE"),
+        ),
+        (
+            "server shutdown",
+            vec![Connected, gone(3), threw("a", true)],
+            Some("the room was lost: SERVER_SHUTDOWN"),
+        ),
+        (
+            "no reason given",
+            vec![Connected, gone(99), EntryResolved],
+            Some("the room was lost: UNKNOWN_REASON"),
+        ),
+        (
+            "expired",
+            vec![
+                Connected,
+                Terminated(TerminationReason::Expired),
+                EntryResolved,
+            ],
+            Some("the dispatcher ended the job: expired"),
+        ),
+        (
+            "closed before connected",
+            vec![Closing { within_ms: 9 }, threw("a", true)],
+            Some("the job ended before the room was connected: the agent closed"),
+        ),
+    ] {
+        let inputs: Vec<Input> = [vec![Accepted], inputs].concat();
+        let outputs = run(&inputs);
+        assert_eq!(error_of(&outputs).as_deref(), expected, "{name}");
+        let ends = outputs
+            .iter()
+            .filter(|output| matches!(output, Output::Post(report) if report.is_terminal()));
+        assert_eq!(ends.count(), 1, "{name}");
+        assert!(
+            matches!(outputs.last(), Some(Output::Finished(Some(_)))),
+            "{name}: {outputs:?}"
+        );
+    }
+}
+
+#[test]
+fn a_closing_agent_leaves_the_room_so_that_an_entry_waiting_for_its_end_returns() {
+    let outputs = run(&[
+        Input::Accepted,
+        Input::Connected,
+        Input::Closing { within_ms: 500 },
+    ]);
+    assert_eq!(
+        outputs[1..],
+        [
+            Output::Abort(AbortReason::Closing),
+            Output::WindDown,
+            Output::Leave
+        ]
+    );
+}
+
+#[test]
+fn shutdown_functions_hold_back_the_report_and_the_leave_until_they_are_done_or_late() {
+    for late in [false, true] {
+        let mut machine = Machine::new(LIMITS);
+        for input in [Input::Accepted, Input::Connected, Input::EntryResolved] {
+            machine.handle(0, input).unwrap();
+        }
+        let before: Vec<Output> = std::iter::from_fn(|| machine.poll_output()).collect();
+        assert_eq!(before.last(), Some(&Output::WindDown));
+        assert_eq!(machine.next_wake(), Some(1_000));
+        let input = if late { Input::Tick } else { Input::WoundDown };
+        machine
+            .handle(if late { 1_000 } else { 10 }, input)
+            .unwrap();
+        assert_eq!(
+            machine.poll_output(),
+            Some(Output::Post(Report::Ended(Outcome::Success)))
+        );
+        assert_eq!(machine.poll_output(), Some(Output::Leave));
+        assert!(machine.is_finished());
+    }
+}
+
+#[test]
+fn a_job_that_runs_out_of_time_fails_and_its_slot_comes_free_even_if_entry_never_returns() {
+    let mut machine = Machine::new(LIMITS);
+    machine.handle(5, Input::Accepted).unwrap();
+    machine.handle(6, Input::Connected).unwrap();
+    assert_eq!(machine.next_wake(), Some(60_005));
+    machine.handle(60_004, Input::Tick).unwrap();
+    assert!(machine.result().is_none());
+    machine.handle(60_005, Input::Tick).unwrap();
+    assert!(matches!(machine.result(), Some(Outcome::Failed { .. })));
+    assert!(!machine.is_finished());
+    assert_eq!(machine.next_wake(), Some(61_005));
+    machine.handle(61_005, Input::Tick).unwrap();
+    assert!(machine.is_finished());
+    assert_eq!(machine.next_wake(), None);
+}
+
+#[test]
+fn closing_shortens_the_shutdown_time_and_never_lengthens_it() {
+    let mut machine = Machine::new(LIMITS);
+    machine.handle(0, Input::Accepted).unwrap();
+    machine
+        .handle(0, Input::Terminated(TerminationReason::Cancelled))
+        .unwrap();
+    machine
+        .handle(0, Input::Closing { within_ms: 5_000 })
+        .unwrap();
+    assert_eq!(machine.next_wake(), Some(1_000));
+    machine
+        .handle(0, Input::Closing { within_ms: 200 })
+        .unwrap();
+    assert_eq!(machine.next_wake(), Some(200));
+}
+
+#[test]
+fn a_contradicting_result_is_a_conflict_and_changes_nothing() {
+    let mut machine = Machine::new(LIMITS);
+    machine.handle(0, Input::Accepted).unwrap();
+    machine.handle(0, Input::Complete).unwrap();
+    machine.handle(0, Input::Complete).unwrap();
+    assert_eq!(machine.handle(0, fail("late")), Err(Conflict));
+    assert_eq!(machine.result(), Some(&Outcome::Success));
+}
+
+#[test]
+fn a_room_that_connects_after_the_end_is_left_again() {
+    let outputs = run(&[
+        Input::Accepted,
+        Input::Complete,
+        Input::EntryResolved,
+        Input::Connected,
+    ]);
+    assert_eq!(outputs.last(), Some(&Output::Leave));
+    assert_eq!(reports(&outputs), [r#"{"status":"JS_SUCCESS"}"#]);
+}
+
+#[test]
+fn reasons_are_redacted_and_cut_on_a_character() {
+    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9.c2lnbmF0dXJl";
+    let text =
+        format!("GET wss://host/rtc?access_token={jwt}&x=1 with my-secret-value,\nwhsec_QUJD!");
+    assert_eq!(
+        redact(&text, &["my-secret-value"]),
+        "GET wss://host/rtc?access_token=[redacted]&x=1 with [redacted], [redacted]!"
+    );
+    let long = redact(&"é".repeat(2_000), &[]);
+    assert_eq!(long.len(), MAX_ERROR_BYTES);
+    assert_eq!(redact("plain: a.b.c", &[""]), "plain: a.b.c");
+}
+
+fn any_input() -> impl Strategy<Value = Input> {
+    prop_oneof![
+        4 => Just(Input::Connected),
+        2 => Just(no_room("no route")),
+        1 => Just(Input::EntryResolved),
+        1 => any::<bool>().prop_map(|flag| threw("threw", flag)),
+        1 => Just(Input::Complete),
+        1 => Just(fail("failed")),
+        2 => (0..18).prop_map(gone),
+        1 => Just(Input::Terminated(TerminationReason::Cancelled)),
+        1 => Just(Input::Terminated(TerminationReason::Expired)),
+        1 => (0_u64..2_000).prop_map(|within_ms| Input::Closing { within_ms }),
+        3 => Just(Input::WoundDown),
+        4 => Just(Input::Tick),
+        1 => Just(Input::Accepted),
+        1 => Just(Input::Rejected),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn exactly_one_terminal_status_is_ever_reported_for_an_accepted_job(
+        steps in proptest::collection::vec((any_input(), 0_u64..40_000), 0..40),
+        first in prop_oneof![Just(Input::Accepted), Just(Input::Rejected)],
+    ) {
+        let mut machine = Machine::new(LIMITS);
+        let mut now = 0;
+        let mut outputs = Vec::new();
+        machine.handle(now, first.clone()).unwrap();
+        for (input, pause) in steps {
+            now += pause;
+            let _ = machine.handle(now, input);
+        }
+        // Nothing else happens any more but time.
+        while let Some(wake) = machine.next_wake() {
+            now = now.max(wake);
+            machine.handle(now, Input::Tick).unwrap();
+        }
+        while let Some(output) = machine.poll_output() {
+            outputs.push(output);
+        }
+
+        let position = |wanted: fn(&Output) -> bool| outputs.iter().position(wanted);
+        let count = |wanted: fn(&Output) -> bool| outputs.iter().filter(|output| wanted(output)).count();
+        let terminal = |output: &Output| matches!(output, Output::Post(report) if report.is_terminal());
+        let running = |output: &Output| matches!(output, Output::Post(Report::Running(_)));
+        let finished = |output: &Output| matches!(output, Output::Finished(_));
+
+        let accepted = first == Input::Accepted;
+        prop_assert_eq!(count(terminal), usize::from(accepted));
+        prop_assert_eq!(count(finished), 1);
+        prop_assert!(count(running) <= 1);
+        prop_assert_eq!(count(|output| matches!(output, Output::Abort(_))), usize::from(accepted));
+        prop_assert_eq!(count(|output| *output == Output::WindDown), usize::from(accepted));
+        if accepted {
+            prop_assert!(position(terminal) < position(finished));
+            if let Some(at) = position(running) {
+                prop_assert!(Some(at) < position(terminal));
+            }
+            let reported = outputs.iter().find_map(|output| match output {
+                Output::Post(Report::Ended(outcome)) => Some(outcome.clone()),
+                _ => None,
+            });
+            prop_assert_eq!(machine.result().cloned(), reported.clone());
+            prop_assert!(outputs.contains(&Output::Finished(reported)));
+        }
+    }
+
+    #[test]
+    fn no_text_survives_redaction_with_a_token_in_it_or_longer_than_the_limit(text in ".{0,1500}", at in 0_usize..40) {
+        let at = text.char_indices().nth(at).map_or(text.len(), |(at, _)| at);
+        let mixed = format!("{}eyJaaaa.bbbb.cccc{}", &text[..at], &text[at..]);
+        let clean = redact(&mixed, &[]);
+        prop_assert!(clean.len() <= MAX_ERROR_BYTES);
+        prop_assert!(!clean.contains("eyJaaaa.bbbb"));
+    }
+}
