@@ -11,10 +11,30 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 pub mod fake;
-#[allow(dead_code)]
+
+mod abi;
+mod answer;
+mod check;
+mod chores;
+mod convert;
+mod events;
+mod library;
+mod logs;
+mod membership;
+mod memory;
+mod native;
 mod proto;
+mod publication;
+mod room;
+mod rooms;
+mod router;
+mod source;
+mod streams;
+mod track;
 mod words;
 
+pub use library::set_library_dir;
+pub use native::NativeEngine;
 pub use words::*;
 
 /// A publication held by this process. Dropping it releases the library's handle.
@@ -25,7 +45,7 @@ pub trait EnginePublication: Send + Sync {
     fn set_subscribed(&self, subscribed: bool) -> Result<(), EngineError>;
 }
 
-/// A track held by this process. A stream of it ends when this is dropped, so keep it while streaming.
+/// A track held by this process. Dropping it releases the library's handle; an open stream keeps what it needs of it.
 pub trait EngineTrack: Send + Sync {
     /// As it was when it was handed over.
     fn info(&self) -> &TrackInfo;

@@ -1,0 +1,237 @@
+//! The media library as a file: where it is, that it is the pinned one, and its four C functions.
+//!
+//! Decides when the file is refused (missing, another version, damaged, already in use by another copy of this package).
+//! Refuses to unload it, ever: its threads run until the process ends.
+#![allow(unsafe_code)]
+
+use std::ffi::c_char;
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use sha2::Digest;
+use sha2::Sha256;
+
+use crate::engine::abi::Abi;
+use crate::engine::EngineError;
+
+/// The version of the library's protocol that `proto` was generated from.
+pub(super) const VERSION: &str = "0.12.80";
+
+const SDK: &std::ffi::CStr = c"node";
+const PATH_VARIABLE: &str = "ROOMHOOK_ENGINE_PATH";
+
+#[cfg(target_os = "linux")]
+const FILE_NAME: &str = "liblivekit_ffi.so";
+#[cfg(target_os = "macos")]
+const FILE_NAME: &str = "liblivekit_ffi.dylib";
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+const FILE_NAME: &str = "livekit_ffi.dll";
+
+/// SHA-256 and size of the library in the pinned wheel (`livekit` 1.1.21), by platform.
+const PINS: &[(&str, &str, u64, &str)] = &[(
+    "linux",
+    "x86_64",
+    28_196_848,
+    "05a58fc83b3515cd4e984a66c69c22e0aad09eadb6e972edde626488dafbf5ad",
+)];
+
+static DIRECTORY: Mutex<Option<PathBuf>> = Mutex::new(None);
+
+/// Where to look for the library unless `ROOMHOOK_ENGINE_PATH` names the file: the folder of the addon.
+pub fn set_library_dir(dir: PathBuf) {
+    *DIRECTORY.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
+}
+
+/// The absolute path of the library's file.
+pub(super) fn locate() -> Result<PathBuf, EngineError> {
+    let named = std::env::var_os(PATH_VARIABLE)
+        .filter(|path| !path.is_empty())
+        .map(PathBuf::from);
+    let beside = || {
+        let dir = DIRECTORY.lock().unwrap_or_else(PoisonError::into_inner);
+        dir.as_ref().map(|dir| dir.join(FILE_NAME))
+    };
+    let path = named.or_else(beside).ok_or_else(|| {
+        EngineError::Unavailable(format!(
+            "the media library's place is unknown: set {PATH_VARIABLE} to the path of {FILE_NAME}"
+        ))
+    })?;
+    std::path::absolute(&path).map_err(|error| unreadable(&path, &error))
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> EngineError {
+    EngineError::Unavailable(format!(
+        "the media library cannot be read at {}: {error}; reinstall roomhook with its optional dependencies, \
+         or set {PATH_VARIABLE} to the path of {FILE_NAME}",
+        path.display()
+    ))
+}
+
+/// Refuses every file but the pinned one. Reads the whole file: 28 MB, once per process.
+pub(super) fn verify(path: &Path) -> Result<(), EngineError> {
+    let pin = PINS
+        .iter()
+        .find(|pin| pin.0 == std::env::consts::OS && pin.1 == std::env::consts::ARCH);
+    let Some((_, _, size, digest)) = pin else {
+        return Err(EngineError::Unavailable(format!(
+            "no media library is pinned for {} on {}: rooms need linux on x86_64 with glibc 2.28 or newer",
+            std::env::consts::OS,
+            std::env::consts::ARCH
+        )));
+    };
+    let wrong = |found: String| {
+        EngineError::Unavailable(format!(
+            "the file at {} is not the media library this version of roomhook was built for \
+             (livekit_ffi {VERSION}): {found}; reinstall roomhook",
+            path.display()
+        ))
+    };
+    let mut file = File::open(path).map_err(|error| unreadable(path, &error))?;
+    let length = file
+        .metadata()
+        .map_err(|error| unreadable(path, &error))?
+        .len();
+    if length != *size {
+        return Err(wrong(format!("expected {size} bytes, got {length}")));
+    }
+    let mut hasher = Sha256::new();
+    let mut block = vec![0_u8; 1 << 18];
+    loop {
+        match file.read(&mut block) {
+            Ok(0) => break,
+            Ok(read) => hasher.update(&block[..read]),
+            Err(error) => return Err(unreadable(path, &error)),
+        }
+    }
+    let found = hex::encode(hasher.finalize());
+    if found != *digest {
+        return Err(wrong(format!("expected SHA-256 {digest}, got {found}")));
+    }
+    Ok(())
+}
+
+/// What receives the library's encoded events. The bytes are valid during the call.
+pub(super) type EventCallback = extern "C" fn(*const u8, usize);
+
+type Initialize = unsafe extern "C" fn(EventCallback, bool, *const c_char, *const c_char);
+type Request = unsafe extern "C" fn(*const u8, usize, *mut *const u8, *mut usize) -> u64;
+type DropHandle = unsafe extern "C" fn(u64) -> bool;
+
+/// The loaded library.
+pub(super) struct Library {
+    initialize: Initialize,
+    request: Request,
+    drop_handle: DropHandle,
+}
+
+impl Library {
+    /// Loads the file for the rest of the process.
+    pub(super) fn load(path: &Path) -> Result<Library, EngineError> {
+        refuse_second_user(path)?;
+        // SAFETY: the file was verified to be the pinned library, whose initialisers need nothing from the caller.
+        let image = unsafe { open(path) }.map_err(|error| {
+            EngineError::Unavailable(format!(
+                "the media library at {} cannot be loaded: {error}. The usual causes are musl libc \
+                 (Alpine; not supported), a file system mounted noexec, and glibc older than 2.28",
+                path.display()
+            ))
+        })?;
+        // The image is never unloaded, so the functions below live as long as the process.
+        let image: &'static libloading::Library = Box::leak(Box::new(image));
+        let missing = |error: libloading::Error| {
+            EngineError::Unavailable(format!(
+                "the media library at {} lacks a function: {error}; reinstall roomhook",
+                path.display()
+            ))
+        };
+        // SAFETY: the types are those of the C ABI in the library's header and `cabi.rs` at the pinned version.
+        unsafe {
+            Ok(Library {
+                initialize: *image
+                    .get::<Initialize>(c"livekit_ffi_initialize")
+                    .map_err(missing)?,
+                request: *image
+                    .get::<Request>(c"livekit_ffi_request")
+                    .map_err(missing)?,
+                drop_handle: *image
+                    .get::<DropHandle>(c"livekit_ffi_drop_handle")
+                    .map_err(missing)?,
+            })
+        }
+    }
+
+    /// Starts the library's runtime. Must be called once: a second call would replace the callback.
+    pub(super) fn initialize(&self, callback: EventCallback, capture_logs: bool) {
+        let version = concat!(env!("CARGO_PKG_VERSION"), "\0");
+        // SAFETY: both strings end in NUL and are copied by the library; the callback lives as long as the process.
+        unsafe {
+            (self.initialize)(
+                callback,
+                capture_logs,
+                SDK.as_ptr(),
+                version.as_ptr().cast(),
+            );
+        }
+    }
+}
+
+#[cfg(unix)]
+unsafe fn open(path: &Path) -> Result<libloading::Library, libloading::Error> {
+    use libloading::os::unix;
+    // SAFETY: passed on to the caller, who knows the file.
+    unsafe { unix::Library::open(Some(path), unix::RTLD_LOCAL | unix::RTLD_NOW) }.map(Into::into)
+}
+
+#[cfg(not(unix))]
+unsafe fn open(path: &Path) -> Result<libloading::Library, libloading::Error> {
+    // SAFETY: passed on to the caller, who knows the file.
+    unsafe { libloading::Library::new(path) }
+}
+
+/// An image has one callback. Somebody who loaded this very file before us would go deaf, so we refuse.
+#[cfg(target_os = "linux")]
+fn refuse_second_user(path: &Path) -> Result<(), EngineError> {
+    use libloading::os::unix;
+    const RTLD_NOLOAD: std::ffi::c_int = 4;
+    // SAFETY: with RTLD_NOLOAD nothing is loaded and no initialiser runs; the reference is given back at once.
+    let loaded = unsafe { unix::Library::open(Some(path), unix::RTLD_LAZY | RTLD_NOLOAD) };
+    match loaded {
+        Ok(_) => Err(EngineError::Unavailable(format!(
+            "the media library at {} is in use by another copy of roomhook in this process; \
+             make the package manager install one copy (npm dedupe)",
+            path.display()
+        ))),
+        Err(_) => Ok(()),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_second_user(_path: &Path) -> Result<(), EngineError> {
+    Ok(())
+}
+
+impl Abi for Library {
+    fn request(&self, message: &[u8]) -> Option<Vec<u8>> {
+        let mut data = std::ptr::null();
+        let mut length = 0;
+        // SAFETY: the request is valid for the call; the library writes where its response lies.
+        let handle =
+            unsafe { (self.request)(message.as_ptr(), message.len(), &mut data, &mut length) };
+        if handle == 0 || data.is_null() {
+            return None;
+        }
+        // SAFETY: the response stays where it is until its handle is dropped, which is right below.
+        let response = unsafe { std::slice::from_raw_parts(data, length) }.to_vec();
+        self.drop_handle(handle);
+        Some(response)
+    }
+
+    fn drop_handle(&self, handle: u64) -> bool {
+        // SAFETY: the function takes any number and answers `false` for one it does not know.
+        unsafe { (self.drop_handle)(handle) }
+    }
+}

@@ -1,0 +1,183 @@
+//! Where the events of each room go.
+//!
+//! **Every room says `Disconnected` exactly once, and nothing after it.** The library does not promise to say it at all
+//! when we leave, so it follows from whatever comes first: its own word, the end of its events, the answer to leaving,
+//! or a reconnection that takes too long (the library has no end to some of them).
+
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::engine::chores::Chore;
+use crate::engine::events;
+use crate::engine::events::Meaning;
+use crate::engine::proto;
+use crate::engine::proto::DisconnectReason;
+use crate::engine::router::lock;
+use crate::engine::router::Router;
+use crate::engine::EngineEvent;
+
+/// How long a reconnection may take before the room counts as lost.
+pub(super) const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);
+
+struct Route {
+    events: mpsc::UnboundedSender<EngineEvent>,
+    /// Where the reconnection deadline is waited for.
+    runtime: Runtime,
+    deadline: Option<AbortHandle>,
+    leaving: bool,
+    /// The tracks published in the room, by sid, and the mark that each of them is.
+    published: HashMap<String, Arc<AtomicBool>>,
+}
+
+impl Route {
+    fn unmark(&mut self, sid: &str) {
+        if let Some(mark) = self.published.remove(sid) {
+            mark.store(false, Ordering::SeqCst);
+        }
+    }
+
+    fn stop_deadline(&mut self) {
+        if let Some(deadline) = self.deadline.take() {
+            deadline.abort();
+        }
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Rooms {
+    routes: Mutex<HashMap<u64, Route>>,
+}
+
+impl Rooms {
+    /// Prepares for the events of a room. Must be called within a tokio runtime.
+    pub(super) fn open(&self, room: u64) -> mpsc::UnboundedReceiver<EngineEvent> {
+        let (events, receiver) = mpsc::unbounded_channel();
+        let route = Route {
+            events,
+            runtime: Runtime::current(),
+            deadline: None,
+            leaving: false,
+            published: HashMap::new(),
+        };
+        lock(&self.routes).insert(room, route);
+        receiver
+    }
+
+    /// Whether the room has not ended.
+    pub(super) fn is_open(&self, room: u64) -> bool {
+        lock(&self.routes).contains_key(&room)
+    }
+
+    /// Notes that we are about to leave, so that the end needs no other reason.
+    pub(super) fn leaving(&self, room: u64) {
+        if let Some(route) = lock(&self.routes).get_mut(&room) {
+            route.leaving = true;
+        }
+    }
+
+    /// The room has been left.
+    pub(super) fn left(&self, router: &Router, room: u64) {
+        self.finish(router, room, Some(DisconnectReason::ClientInitiated));
+    }
+
+    /// Notes a published track.
+    pub(super) fn published(&self, room: u64, sid: &str, mark: &Arc<AtomicBool>) {
+        match lock(&self.routes).get_mut(&room) {
+            Some(route) => {
+                route.published.insert(sid.to_owned(), mark.clone());
+            }
+            None => mark.store(false, Ordering::SeqCst),
+        }
+    }
+
+    /// Notes that a track is no longer published.
+    pub(super) fn unpublished(&self, room: u64, sid: &str) {
+        if let Some(route) = lock(&self.routes).get_mut(&room) {
+            route.unmark(sid);
+        }
+    }
+
+    /// An event of a room, on a thread of the library.
+    pub(super) fn receive(&self, router: &Arc<Router>, event: proto::RoomEvent) {
+        let room = event.room_handle;
+        let Some(message) = event.message else {
+            return;
+        };
+        match events::meaning(router, room, message) {
+            Meaning::Event(event) => self.deliver(router, room, event),
+            Meaning::Ended(reason) => self.finish(router, room, reason),
+            Meaning::Nothing => {}
+        }
+    }
+
+    fn deliver(&self, router: &Arc<Router>, room: u64, event: EngineEvent) {
+        if let EngineEvent::TrackUnsubscribed { sid, .. } = &event {
+            router.streams.end_track(room, sid);
+        }
+        let mut routes = lock(&self.routes);
+        let Some(route) = routes.get_mut(&room) else {
+            // What the event holds is given back after the lock.
+            drop(routes);
+            return drop(event);
+        };
+        match &event {
+            EngineEvent::Reconnecting => {
+                route.stop_deadline();
+                route.deadline = Some(watch(&route.runtime, router, room));
+            }
+            EngineEvent::Reconnected => route.stop_deadline(),
+            EngineEvent::LocalTrackUnpublished { sid } => route.unmark(sid),
+            EngineEvent::LocalTrackRepublished { previous_sid, info } => {
+                if let Some(mark) = route.published.remove(previous_sid) {
+                    route.published.insert(info.sid.clone(), mark);
+                }
+            }
+            _ => {}
+        }
+        let unheard = route.events.send(event);
+        drop(routes);
+        drop(unheard);
+    }
+
+    fn finish(&self, router: &Router, room: u64, reason: Option<DisconnectReason>) {
+        let route = lock(&self.routes).remove(&room);
+        let Some(mut route) = route else { return };
+        route.stop_deadline();
+        let sids: Vec<String> = route.published.keys().cloned().collect();
+        for sid in sids {
+            route.unmark(&sid);
+        }
+        router.streams.end_room(room);
+        let reason = match reason {
+            Some(reason) => reason,
+            None if route.leaving => DisconnectReason::ClientInitiated,
+            None => DisconnectReason::UnknownReason,
+        };
+        let _ = route.events.send(EngineEvent::Disconnected {
+            reason: reason.into(),
+        });
+    }
+}
+
+/// Gives the room up when the deadline passes.
+fn watch(runtime: &Runtime, router: &Arc<Router>, room: u64) -> AbortHandle {
+    let router = Arc::downgrade(router);
+    let wait = async move {
+        tokio::time::sleep(RECONNECT_DEADLINE).await;
+        let Some(router) = router.upgrade() else {
+            return;
+        };
+        let reason = DisconnectReason::ConnectionTimeout;
+        router.rooms.finish(&router, room, Some(reason));
+        router.later(Chore::Leave(room, Vec::new()));
+    };
+    runtime.spawn(wait).abort_handle()
+}

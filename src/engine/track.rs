@@ -1,0 +1,161 @@
+//! An audio or video track held by this process: muting, enabling, and streams of its audio.
+//!
+//! Decides which calls fit which track: local ones are muted, remote ones enabled. Refuses the rest before the library
+//! sees it, and refuses to publish one track twice, which the library would do.
+
+use std::any::Any;
+use std::sync::atomic::AtomicBool;
+use std::sync::Arc;
+
+use crate::engine::abi::Handle;
+use crate::engine::check;
+use crate::engine::convert;
+use crate::engine::proto;
+use crate::engine::proto::ffi_request::Message as Ask;
+use crate::engine::proto::ffi_response::Message as Reply;
+use crate::engine::router::Router;
+use crate::engine::streams::Origin;
+use crate::engine::AudioSink;
+use crate::engine::AudioStreamOptions;
+use crate::engine::EngineAudioStream;
+use crate::engine::EngineError;
+use crate::engine::EngineTrack;
+use crate::engine::TrackInfo;
+
+const KIND_AUDIO: i32 = proto::TrackKind::KindAudio as i32;
+
+pub(super) struct Track {
+    handle: Arc<Handle>,
+    info: TrackInfo,
+    room: Option<u64>,
+    /// A local track's source must outlive it.
+    _source: Option<Arc<Handle>>,
+    /// Whether the track is published now.
+    pub(super) published: Arc<AtomicBool>,
+}
+
+impl Track {
+    /// Somebody else's track, subscribed in `room`.
+    pub(super) fn remote(router: &Arc<Router>, room: u64, owned: proto::OwnedTrack) -> Track {
+        Track {
+            handle: Arc::new(Handle::own(router, owned.handle.id)),
+            info: convert::track(owned.info),
+            room: Some(room),
+            _source: None,
+            published: Arc::default(),
+        }
+    }
+
+    /// A track of our own that carries `source`.
+    pub(super) fn local(owned: proto::OwnedTrack, source: &Arc<Handle>) -> Track {
+        Track {
+            handle: Arc::new(Handle::own(source.router(), owned.handle.id)),
+            info: convert::track(owned.info),
+            room: None,
+            _source: Some(source.clone()),
+            published: Arc::default(),
+        }
+    }
+
+    pub(super) fn id(&self) -> u64 {
+        self.handle.id()
+    }
+
+    fn expect(&self, what: &str, remote: bool) -> Result<(), EngineError> {
+        if self.info.remote == remote {
+            return Ok(());
+        }
+        let (wanted, found) = if remote {
+            ("another participant's", "a local one")
+        } else {
+            ("a local", "another participant's")
+        };
+        Err(EngineError::Invalid(format!(
+            "{what}: expected {wanted} track, got {found}"
+        )))
+    }
+
+    fn new_stream(&self, options: AudioStreamOptions) -> Result<Handle, EngineError> {
+        let ask = Ask::NewAudioStream(proto::NewAudioStreamRequest {
+            track_handle: self.handle.id(),
+            r#type: proto::AudioStreamType::AudioStreamNative.into(),
+            sample_rate: Some(options.sample_rate),
+            num_channels: Some(options.num_channels),
+            frame_size_ms: options.frame_size_ms,
+            queue_size_frames: Some(options.queue_size_frames),
+            ..Default::default()
+        });
+        let router = self.handle.router();
+        match router.call("open an audio stream", ask)? {
+            Reply::NewAudioStream(response) => Ok(Handle::own(router, response.stream.handle.id)),
+            _ => Err(misunderstood()),
+        }
+    }
+}
+
+/// The library answered another question.
+pub(super) fn misunderstood() -> EngineError {
+    EngineError::Refused("the media library gave an answer that does not fit the question".into())
+}
+
+impl EngineTrack for Track {
+    fn info(&self) -> &TrackInfo {
+        &self.info
+    }
+
+    fn set_muted(&self, muted: bool) -> Result<bool, EngineError> {
+        self.expect("muting", false)?;
+        let ask = Ask::LocalTrackMute(proto::LocalTrackMuteRequest {
+            track_handle: self.handle.id(),
+            mute: muted,
+        });
+        match self.handle.router().call("mute the track", ask)? {
+            Reply::LocalTrackMute(response) => Ok(response.muted),
+            _ => Err(misunderstood()),
+        }
+    }
+
+    fn set_enabled(&self, enabled: bool) -> Result<bool, EngineError> {
+        self.expect("enabling", true)?;
+        let ask = Ask::EnableRemoteTrack(proto::EnableRemoteTrackRequest {
+            track_handle: self.handle.id(),
+            enabled,
+        });
+        match self.handle.router().call("enable the track", ask)? {
+            Reply::EnableRemoteTrack(response) => Ok(response.enabled),
+            _ => Err(misunderstood()),
+        }
+    }
+
+    fn audio_stream(
+        &self,
+        options: AudioStreamOptions,
+        sink: Arc<dyn AudioSink>,
+    ) -> Result<Arc<dyn EngineAudioStream>, EngineError> {
+        check::audio_stream(options)?;
+        if self.info.kind != KIND_AUDIO {
+            return Err(EngineError::Invalid(
+                "audio stream: expected an audio track, got a track of another kind".into(),
+            ));
+        }
+        let streams = &self.handle.router().streams;
+        streams.opening();
+        let (opened, error) = match self.new_stream(options) {
+            Ok(handle) => (Some(handle), None),
+            Err(error) => (None, Some(error)),
+        };
+        let origin = Origin {
+            room: self.room,
+            sid: self.info.sid.clone(),
+        };
+        let stream = streams.opened(opened, self.handle.clone(), origin, sink);
+        match stream {
+            Some(stream) => Ok(Arc::new(stream)),
+            None => Err(error.unwrap_or_else(misunderstood)),
+        }
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
