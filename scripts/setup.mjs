@@ -2,7 +2,17 @@
 // library from its wheel (with its SHA-256), a real livekit-server. A second run does nothing.
 
 import { createHash } from 'node:crypto'
-import { copyFileSync, existsSync, linkSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { join } from 'node:path'
 import { cache, digest, Failure, main, once, root, run, step } from './lib.mjs'
 
@@ -40,10 +50,21 @@ async function checkTools() {
   }
 }
 
-async function npmPackages() {
-  await once('npm', digest('package-lock.json'), ['node_modules/typescript'], () =>
-    run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { quiet: true }),
-  )
+// `npm install` and not `npm ci`: where a registry lacks the optional packages of other platforms, the lock file cannot
+// name them, and `npm ci` refuses it. The lock file decides all versions and is left as it is committed.
+async function npmInstall(name, folder) {
+  const lock = join(root, folder, 'package-lock.json')
+  const committed = readFileSync(lock)
+  await once(name, digest(lock), [join(folder, 'node_modules')], async () => {
+    try {
+      await run('npm', ['install', '--no-audit', '--no-fund', '--loglevel=error'], {
+        cwd: join(root, folder),
+        quiet: true,
+      })
+    } finally {
+      writeFileSync(lock, committed)
+    }
+  })
 }
 
 const sha256 = (path) => createHash('sha256').update(readFileSync(path)).digest('hex')
@@ -124,24 +145,17 @@ async function cargoDeny() {
 }
 
 /** Folders with a package.json of their own that only tests use: one npm install each. */
-const FIXTURES = []
+const FIXTURES = ['__test__/ai6', '__test__/ai7']
 
 async function fixtures() {
-  for (const folder of FIXTURES) {
-    await once(
-      `fixture-${folder.replaceAll('/', '-')}`,
-      digest(`${folder}/package-lock.json`),
-      [`${folder}/node_modules`],
-      () => run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: join(root, folder), quiet: true }),
-    )
-  }
+  for (const folder of FIXTURES) await npmInstall(`fixture-${folder.replaceAll('/', '-')}`, folder)
 }
 
 /** Prepares the checkout. */
 export async function setup() {
   await checkTools()
   mkdirSync(cache, { recursive: true })
-  await step('npm packages', npmPackages)
+  await step('npm packages', () => npmInstall('npm', '.'))
   await step('engine library', engine)
   await step('livekit-server', livekitServer)
 }
