@@ -1,6 +1,8 @@
 //! Test equipment: a real livekit-server of one's own, stopped by process id when the test ends, and its APIs.
 #![allow(dead_code, missing_docs, clippy::panic)] // each test binary uses a part of it
 
+pub mod worker;
+
 use std::fs::File;
 use std::io::Read;
 use std::io::Write;
@@ -107,6 +109,23 @@ impl LiveKitServer {
 
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The first log line that contains both texts; waits up to 5 s for it.
+    pub async fn log_line_with(&self, one: &str, other: &str) -> String {
+        let give_up = Instant::now() + Duration::from_secs(5);
+        loop {
+            let log = self.log();
+            let found = log
+                .lines()
+                .find(|line| line.contains(one) && line.contains(other));
+            if let Some(line) = found {
+                return line.to_owned();
+            }
+            assert!(Instant::now() < give_up, "no `{other}` in the log:\n{log}");
+            // A file that another process writes; there is no event to wait for.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
 
     pub fn url(&self) -> Url {
