@@ -5,6 +5,7 @@
 
 pub mod error;
 pub mod id;
+pub mod json;
 
 pub mod audio;
 pub mod inference;

@@ -1,0 +1,180 @@
+//! Types and ranges of single fields. The first problem is kept and reading goes on, because bytes that are no JSON at
+//! all are the more basic fault.
+
+use std::ops::RangeInclusive;
+
+use crate::json::Flaw;
+use crate::json::Reader;
+use crate::json::Text;
+use crate::json::Value;
+use crate::webhook::body::Strings;
+use crate::webhook::error::FieldProblem;
+
+/// The first problem so far.
+#[derive(Default)]
+pub(super) struct Checks(Option<FieldProblem>);
+
+impl Checks {
+    pub(super) fn first_problem(self) -> Result<(), FieldProblem> {
+        self.0.map_or(Ok(()), Err)
+    }
+
+    fn wrong(&mut self, path: &'static str, expected: &'static str, found: &'static str) {
+        self.0.get_or_insert(FieldProblem {
+            path,
+            expected,
+            found,
+        });
+    }
+
+    pub(super) fn text<'a>(
+        &mut self,
+        path: &'static str,
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Text<'a>>, Flaw> {
+        match reader.value()? {
+            Value::Text(text) => return Ok(Some(text)),
+            Value::Null => {}
+            other => self.wrong(path, "a string", other.kind()),
+        }
+        Ok(None)
+    }
+
+    /// Some senders write protobuf enums as numbers; those are let through and not kept.
+    pub(super) fn text_or_number<'a>(
+        &mut self,
+        path: &'static str,
+        reader: &mut Reader<'a>,
+    ) -> Result<Option<Text<'a>>, Flaw> {
+        match reader.value()? {
+            Value::Text(text) => return Ok(Some(text)),
+            Value::Null | Value::Number(_) => {}
+            other => self.wrong(path, "a string", other.kind()),
+        }
+        Ok(None)
+    }
+
+    /// One of the words that `parse` knows.
+    pub(super) fn word<T>(
+        &mut self,
+        path: &'static str,
+        expected: &'static str,
+        parse: impl Fn(&str) -> Option<T>,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<T>, Flaw> {
+        let found = match reader.value()? {
+            Value::Null => return Ok(None),
+            Value::Text(text) => match parse(text.decode().as_ref()) {
+                Some(known) => return Ok(Some(known)),
+                None => "another word",
+            },
+            other => other.kind(),
+        };
+        self.wrong(path, expected, found);
+        Ok(None)
+    }
+
+    pub(super) fn integer(
+        &mut self,
+        path: &'static str,
+        range: RangeInclusive<i64>,
+        reader: &mut Reader<'_>,
+    ) -> Result<Option<i64>, Flaw> {
+        let value = reader.value()?;
+        match value.integer() {
+            Some(integer) if range.contains(&integer) => return Ok(Some(integer)),
+            None if value == Value::Null => {}
+            Some(_) => self.wrong(path, "a whole number in range", "one out of range"),
+            None => self.wrong(path, "a whole number", value.kind()),
+        }
+        Ok(None)
+    }
+
+    /// An object whose values are strings.
+    pub(super) fn strings<'a>(
+        &mut self,
+        path: &'static str,
+        reader: &mut Reader<'a>,
+    ) -> Result<Strings<'a>, Flaw> {
+        let mut strings = Strings::new();
+        if !reader.at_object() {
+            self.absent(path, "an object of strings", reader)?;
+            return Ok(strings);
+        }
+        reader.object(|key, reader| {
+            match reader.value()? {
+                Value::Text(text) => strings.push((key, text)),
+                other => self.wrong(path, "an object of strings", other.kind()),
+            }
+            Ok(())
+        })?;
+        Ok(strings)
+    }
+
+    /// A field that is no object, where only `null` may stand instead.
+    pub(super) fn absent(
+        &mut self,
+        path: &'static str,
+        expected: &'static str,
+        reader: &mut Reader<'_>,
+    ) -> Result<(), Flaw> {
+        match reader.value()? {
+            Value::Null => {}
+            other => self.wrong(path, expected, other.kind()),
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn missing(path: &'static str, expected: &'static str) -> FieldProblem {
+    FieldProblem {
+        path,
+        expected,
+        found: "nothing",
+    }
+}
+
+/// A field that must be there and not be empty.
+pub(super) fn need(path: &'static str, text: Option<Text<'_>>) -> Result<(), FieldProblem> {
+    const EXPECTED: &str = "a non-empty string";
+    match text {
+        None => Err(missing(path, EXPECTED)),
+        Some(text) if text.is_empty() => Err(FieldProblem {
+            path,
+            expected: EXPECTED,
+            found: "an empty one",
+        }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// A URL of one of the schemes, if there is anything.
+pub(super) fn url(
+    path: &'static str,
+    text: Option<Text<'_>>,
+    schemes: &'static [&'static str],
+) -> Result<(), FieldProblem> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(());
+    };
+    let url = text.decode();
+    let known = url.split_once("://").is_some_and(|(scheme, rest)| {
+        schemes
+            .iter()
+            .any(|known| scheme.eq_ignore_ascii_case(known))
+            && !rest.is_empty()
+            && !rest.starts_with('/')
+    });
+    if known {
+        return Ok(());
+    }
+    Err(FieldProblem {
+        path,
+        expected: if schemes.contains(&"wss") {
+            "a wss:, ws:, https: or http: URL"
+        } else {
+            "an https: or http: URL"
+        },
+        found: "another string",
+    })
+}

@@ -1,0 +1,416 @@
+//! The shared vectors of tests/vectors/webhook.json, and the properties of the verifier.
+
+use base64::engine::general_purpose::STANDARD;
+use base64::Engine;
+use proptest::prelude::*;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::*;
+use crate::id::Secret;
+
+#[derive(Deserialize)]
+struct Vectors {
+    secret: String,
+    signatures: Vec<SignatureVector>,
+    signing: Vec<SigningVector>,
+    verdicts: Vec<Verdict>,
+}
+
+#[derive(Deserialize)]
+struct SignatureVector {
+    name: String,
+    body: String,
+    signature: String,
+}
+
+#[derive(Deserialize)]
+struct SigningVector {
+    secrets: Vec<String>,
+    id: String,
+    timestamp: i64,
+    body: String,
+    headers: std::collections::BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+struct VectorSecret {
+    secret: String,
+    not_after_ms: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct VectorOptions {
+    secrets: Vec<VectorSecret>,
+    agent_name: Option<String>,
+    scheme: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Verdict {
+    name: String,
+    options: VectorOptions,
+    now_ms: i64,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+    body_base64: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+    expect: Option<Value>,
+}
+
+fn vectors() -> Vectors {
+    serde_json::from_str(include_str!("../../tests/vectors/webhook.json")).unwrap()
+}
+
+fn secrets(values: &[&str]) -> Vec<SecretOptions> {
+    values
+        .iter()
+        .map(|value| SecretOptions::new(*value))
+        .collect()
+}
+
+fn verifier(options: &VectorOptions) -> Verifier {
+    let secrets = options.secrets.iter().map(|secret| SecretOptions {
+        value: Secret::new(secret.secret.clone()),
+        not_after_ms: secret.not_after_ms,
+    });
+    Verifier::new(VerifierOptions {
+        scheme: match options.scheme.as_deref() {
+            Some("standard") => Scheme::Standard,
+            _ => Scheme::LiveKit,
+        },
+        agent_name: options.agent_name.clone(),
+        ..VerifierOptions::new(secrets.collect())
+    })
+    .unwrap()
+}
+
+/// What was read, in the shape of the vectors' `expect`.
+fn seen(notification: &Notification) -> Value {
+    let text = |text: &Option<String>| text.clone().map_or(Value::Null, Value::String);
+    let mut seen = serde_json::json!({
+        "event": notification.event.as_str(),
+        "job_id": notification.job_id.as_str(),
+        "dispatch_id": notification.dispatch_id.as_ref().map(|id| id.as_str()),
+        "job_type": notification.job_type.map(|job_type| job_type.as_str_name()),
+        "agent_name": text(&notification.agent_name),
+        "room_sid": notification.room.sid.as_str(),
+        "room_name": notification.room.name.0,
+        "created_at": notification.room.created_at_s,
+        "metadata": notification.metadata.0,
+        "attributes": notification.attributes.0,
+        "participant_identity": notification.participant_identity.as_ref().map(|identity| &identity.0),
+        "server_url": text(&notification.server_url),
+        "status_url": text(&notification.status_url),
+        "status_token": notification.status_token.as_ref().map(Secret::expose),
+        "access_token": notification.access_token.as_ref().map(Secret::expose),
+        "attempt": notification.attempt,
+        "deadline_ms": notification.deadline_ms,
+        "timestamp": notification.timestamp_s,
+    });
+    if let Some(participant) = &notification.participant {
+        seen["participant"] = serde_json::json!({
+            "sid": participant.sid.as_str(),
+            "identity": participant.identity.0,
+            "name": participant.name.as_ref().map(|name| &name.0),
+            "kind": text(&participant.kind),
+            "metadata": participant.metadata.as_ref().map(|metadata| &metadata.0),
+            "attributes": participant.attributes.0,
+        });
+    }
+    if notification.reason == Some(TerminationReason::RoomClosed) {
+        seen["reason"] = "room_closed".into();
+    }
+    seen
+}
+
+#[test]
+fn s1_01_the_protocols_signature_vectors_hold() {
+    let vectors = vectors();
+    let secrets = Secrets::new(&secrets(&[&vectors.secret])).unwrap();
+    for vector in vectors.signatures {
+        let signed = sign(&secrets, vector.body.as_bytes(), "D_1", 1).unwrap();
+        let signature = signed.iter().next().unwrap();
+        assert_eq!(
+            signature,
+            (HEADER_SIGNATURE, &*vector.signature),
+            "{}",
+            vector.name
+        );
+    }
+}
+
+#[test]
+fn signing_gives_the_vectors_headers() {
+    for vector in vectors().signing {
+        let values: Vec<&str> = vector.secrets.iter().map(String::as_str).collect();
+        let secrets = Secrets::new(&secrets(&values)).unwrap();
+        let signed = sign(
+            &secrets,
+            vector.body.as_bytes(),
+            &vector.id,
+            vector.timestamp,
+        )
+        .unwrap();
+        let headers = signed
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(
+            headers.collect::<std::collections::BTreeMap<_, _>>(),
+            vector.headers
+        );
+    }
+}
+
+#[test]
+fn every_vector_gets_its_verdict() {
+    let vectors = vectors();
+    assert!(vectors.verdicts.len() > 100);
+    for vector in vectors.verdicts {
+        let body = match (&vector.body, &vector.body_base64) {
+            (Some(body), _) => body.clone().into_bytes(),
+            (None, Some(encoded)) => STANDARD.decode(encoded).unwrap(),
+            (None, None) => panic!("{}: no body", vector.name),
+        };
+        let lines = vector
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let result =
+            verifier(&vector.options).verify(&Headers::from_lines(lines), &body, vector.now_ms);
+        let code = result.as_ref().err().map(|error| error.code().as_str());
+        assert_eq!(code, vector.code.as_deref(), "{}: {result:?}", vector.name);
+        if let (Err(error), Some(part)) = (&result, &vector.message) {
+            assert!(error.to_string().contains(part), "{}: {error}", vector.name);
+        }
+        if let (Ok(notification), Some(expected)) = (&result, &vector.expect) {
+            assert_eq!(&seen(notification), expected, "{}", vector.name);
+        }
+    }
+}
+
+/// The first vector: a complete job, its verifier, its signature.
+fn complete_job() -> (Verifier, Vec<u8>, String, i64) {
+    let first = vectors().verdicts.swap_remove(0);
+    let signature = first.headers[0].1.clone();
+    let body = first.body.unwrap().into_bytes();
+    (verifier(&first.options), body, signature, first.now_ms)
+}
+
+fn refuses(verifier: &Verifier, signature: &str, body: &[u8], now_ms: i64) -> Option<WebhookError> {
+    let headers = Headers {
+        signature: Line::One(signature),
+        ..Headers::default()
+    };
+    verifier.verify(&headers, body, now_ms).err()
+}
+
+#[test]
+fn s1_01_every_single_bit_of_the_body_counts() {
+    let (verifier, mut body, signature, now_ms) = complete_job();
+    assert_eq!(refuses(&verifier, &signature, &body, now_ms), None);
+    for bit in 0..body.len() * 8 {
+        body[bit / 8] ^= 1 << (bit % 8);
+        let error = refuses(&verifier, &signature, &body, now_ms);
+        assert_eq!(error, Some(WebhookError::SignatureMismatch), "bit {bit}");
+        body[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+#[test]
+fn s1_01_every_single_bit_of_the_signature_and_the_secret_counts() {
+    let (verifier, body, signature, now_ms) = complete_job();
+    let mut digest = hex::decode(&signature).unwrap();
+    for bit in 0..digest.len() * 8 {
+        digest[bit / 8] ^= 1 << (bit % 8);
+        let error = refuses(&verifier, &hex::encode(&digest), &body, now_ms);
+        assert_eq!(error, Some(WebhookError::SignatureMismatch), "bit {bit}");
+        digest[bit / 8] ^= 1 << (bit % 8);
+    }
+    let secret = vectors().secret.into_bytes();
+    for bit in 0..secret.len() * 8 {
+        let mut changed = secret.clone();
+        changed[bit / 8] ^= 1 << (bit % 8);
+        let encoded = format!("whsec_{}", STANDARD.encode(changed));
+        let other = Verifier::new(VerifierOptions::new(secrets(&[&encoded]))).unwrap();
+        let error = refuses(&other, &signature, &body, now_ms);
+        assert_eq!(error, Some(WebhookError::SignatureMismatch), "bit {bit}");
+    }
+}
+
+#[test]
+fn s1_06_options_that_make_no_sense_are_construction_errors_that_name_the_field() {
+    let good = VerifierOptions::new(secrets(&["your-webhook-secret"]));
+    for (options, field) in [
+        (
+            VerifierOptions {
+                secrets: vec![],
+                ..good.clone()
+            },
+            "secrets:",
+        ),
+        (
+            VerifierOptions {
+                tolerance_s: 0,
+                ..good.clone()
+            },
+            "tolerance_s:",
+        ),
+        (
+            VerifierOptions {
+                max_body_bytes: 0,
+                ..good.clone()
+            },
+            "max_body_bytes:",
+        ),
+    ] {
+        let error = Verifier::new(options).unwrap_err();
+        assert_eq!(error.code(), crate::error::Code::ConfigInvalid);
+        assert!(error.to_string().starts_with(field), "{error}");
+    }
+}
+
+#[test]
+fn s1_17_a_body_over_the_limit_is_refused_before_its_mac_is_computed() {
+    let (verifier, _, _, now_ms) = complete_job();
+    let error = refuses(
+        &verifier,
+        "not even a signature",
+        &vec![b' '; 2 * 1024 * 1024 + 1],
+        now_ms,
+    );
+    assert_eq!(
+        error,
+        Some(WebhookError::BodyTooLarge {
+            limit: 2_097_152,
+            found: 2_097_153
+        })
+    );
+}
+
+#[test]
+fn s1_11_the_idempotency_key_tells_participants_and_events_apart() {
+    let (verifier, body, signature, now_ms) = complete_job();
+    let headers = Headers {
+        signature: Line::One(&signature),
+        ..Headers::default()
+    };
+    let job = verifier.verify(&headers, &body, now_ms).unwrap();
+    let mut offer = job.clone();
+    offer.event = Event::Offer;
+    assert_eq!(job.idempotency_key(), job.clone().idempotency_key());
+    assert_ne!(job.idempotency_key(), offer.idempotency_key());
+    let participant = |sid: &str| {
+        let mut job = job.clone();
+        job.participant = Some(Participant {
+            sid: sid.into(),
+            identity: crate::id::Pii("ada".to_owned()),
+            name: None,
+            kind: None,
+            metadata: None,
+            attributes: crate::id::Pii(Default::default()),
+        });
+        job.idempotency_key()
+    };
+    assert_ne!(participant("PA_1"), participant("PA_2"));
+}
+
+#[test]
+fn s1_20_neither_a_notification_nor_an_error_prints_what_is_confidential() {
+    let mut printed = String::new();
+    let mut confidential = vec![vectors().secret];
+    for vector in vectors().verdicts {
+        let body = vector.body.unwrap_or_default();
+        let lines = vector
+            .headers
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        let verifier = verifier(&vector.options);
+        let result = verifier.verify(&Headers::from_lines(lines), body.as_bytes(), vector.now_ms);
+        printed += &format!("{verifier:?} {result:?}");
+        if let Err(error) = result {
+            printed += &format!("{error} {}", crate::error::Error::from(error.clone()));
+        }
+        confidential.extend(
+            vector
+                .headers
+                .into_iter()
+                .filter(|line| line.1.len() > 60)
+                .map(|line| line.1),
+        );
+    }
+    confidential.extend(
+        [
+            "eyJ",
+            "lobby",
+            "agent-AJ_1",
+            "\"ada\"",
+            "st_1",
+            "greeter\\\"",
+        ]
+        .map(str::to_owned),
+    );
+    for word in confidential {
+        assert!(!printed.contains(&word), "{word}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(512))]
+
+    #[test]
+    fn s1_01_a_changed_body_is_refused(
+        at: prop::sample::Index, byte: u8, cut: prop::sample::Index, insert: Option<u8>,
+    ) {
+        let (verifier, body, signature, now_ms) = complete_job();
+        let mut changed = body.clone();
+        *at.get_mut(&mut changed) = byte;
+        if let Some(byte) = insert {
+            changed.insert(cut.index(body.len()), byte);
+        }
+        if changed != body {
+            prop_assert_eq!(refuses(&verifier, &signature, &changed, now_ms), Some(WebhookError::SignatureMismatch));
+        }
+        let cut = &body[..cut.index(body.len())];
+        prop_assert_eq!(refuses(&verifier, &signature, cut, now_ms), Some(WebhookError::SignatureMismatch));
+    }
+
+    #[test]
+    fn s1_03_no_header_text_verifies_or_panics(header in "\\PC{0,200}|[0-9a-fA-F, ]{0,200}|[v1,=+/A-Za-z0-9 ]{0,200}") {
+        let (verifier, body, signature, now_ms) = complete_job();
+        prop_assume!(!header.eq_ignore_ascii_case(&signature));
+        prop_assert!(refuses(&verifier, &header, &body, now_ms).is_some());
+        let standard = Verifier::new(VerifierOptions {
+            scheme: Scheme::Standard,
+            ..VerifierOptions::new(secrets(&["your-webhook-secret"]))
+        }).unwrap();
+        let line = Line::One(header.as_str());
+        let headers = Headers { id: line, standard_timestamp: line, standard_signature: line, ..Headers::default() };
+        prop_assert!(standard.verify(&headers, &body, now_ms).is_err());
+    }
+
+    #[test]
+    fn what_is_signed_verifies_whatever_its_bytes_and_is_judged_without_a_panic(
+        body in prop::collection::vec(any::<u8>(), 0..300), now_ms: i64,
+    ) {
+        let options = VerifierOptions::new(secrets(&["your-webhook-secret", "the-secret-before-this-one"]));
+        let signed = sign(&Secrets::new(&options.secrets).unwrap(), &body, "D_1", 1).unwrap();
+        for scheme in [Scheme::LiveKit, Scheme::Standard] {
+            let verifier = Verifier::new(VerifierOptions { scheme, ..options.clone() }).unwrap();
+            let error = verifier.verify(&Headers::from_lines(signed.iter()), &body, now_ms).unwrap_err();
+            prop_assert!(matches!(error, WebhookError::NotUtf8 | WebhookError::Json(_)), "{}", error);
+        }
+    }
+
+    #[test]
+    fn a_signed_body_with_one_damaged_byte_is_judged_without_a_panic(at: prop::sample::Index, byte: u8) {
+        let (verifier, mut body, _, now_ms) = complete_job();
+        *at.get_mut(&mut body) = byte;
+        let signed = sign(&Secrets::new(&secrets(&["your-webhook-secret"])).unwrap(), &body, "D_1", 1).unwrap();
+        let headers = Headers { timestamp: Line::Absent, ..Headers::from_lines(signed.iter()) };
+        let result = verifier.verify(&headers, &body, now_ms);
+        let signature_failed = matches!(result, Err(WebhookError::SignatureMismatch));
+        prop_assert!(!signature_failed);
+    }
+}

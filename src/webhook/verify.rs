@@ -1,0 +1,271 @@
+//! The receiver's checks in the order of docs/webhook-protocol.md §5: size, MAC over the received bytes, strict JSON,
+//! schema, freshness, agent name, token. Time is an argument. It remembers nothing: duplicates, capacity and the answer
+//! are the receiver's.
+//!
+//! **Nothing of a body is looked at before its MAC has matched.**
+
+use crate::token::Claims;
+use crate::webhook::body::Fields;
+use crate::webhook::body::Timestamp;
+use crate::webhook::error::WebhookError;
+use crate::webhook::headers;
+use crate::webhook::headers::Headers;
+use crate::webhook::headers::Line;
+use crate::webhook::notification::Event;
+use crate::webhook::notification::Notification;
+use crate::webhook::secret::SecretOptions;
+use crate::webhook::secret::Secrets;
+use crate::webhook::signature::Digests;
+
+/// How far the signed timestamp may be from the receiver's clock, either way, unless configured.
+pub const DEFAULT_TOLERANCE_S: u32 = 300;
+/// The largest body, unless configured: 2 MiB.
+pub const DEFAULT_MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+
+/// Which headers carry the signature.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// `X-LiveKit-Signature`, and `X-LiveKit-Timestamp` if it is there.
+    #[default]
+    LiveKit,
+    /// `webhook-id`, `webhook-timestamp` and `webhook-signature` of Standard Webhooks.
+    Standard,
+}
+
+/// What a verifier is made of.
+#[derive(Clone, Debug)]
+pub struct VerifierOptions {
+    /// 1 to 3 secrets, newest first.
+    pub secrets: Vec<SecretOptions>,
+    /// Which headers carry the signature.
+    pub scheme: Scheme,
+    /// This agent's name. A webhook for another name is refused; one that names none is taken.
+    pub agent_name: Option<String>,
+    /// How far the signed timestamp may be off, in seconds, at least 1.
+    pub tolerance_s: u32,
+    /// The largest body, at least 1.
+    pub max_body_bytes: usize,
+}
+
+impl VerifierOptions {
+    /// The protocol's defaults with these secrets.
+    pub fn new(secrets: Vec<SecretOptions>) -> Self {
+        VerifierOptions {
+            secrets,
+            scheme: Scheme::LiveKit,
+            agent_name: None,
+            tolerance_s: DEFAULT_TOLERANCE_S,
+            max_body_bytes: DEFAULT_MAX_BODY_BYTES,
+        }
+    }
+}
+
+/// Verifies webhooks for one agent.
+#[derive(Clone, Debug)]
+pub struct Verifier {
+    secrets: Secrets,
+    scheme: Scheme,
+    agent_name: Option<String>,
+    tolerance_s: i64,
+    max_body_bytes: usize,
+}
+
+/// A body that has passed every check and still lies where it was received.
+pub struct Checked<'a> {
+    fields: Fields<'a>,
+    claims: Option<Claims>,
+    timestamp_s: i64,
+    text: &'a str,
+}
+
+impl Checked<'_> {
+    /// Whether every byte of the body is ASCII.
+    pub fn is_ascii(&self) -> bool {
+        self.text.is_ascii()
+    }
+
+    /// Copies what the body says.
+    pub fn into_notification(self) -> Notification {
+        Notification::new(self.fields, self.claims, self.timestamp_s)
+    }
+}
+
+impl Verifier {
+    /// Checks the options and prepares the keys.
+    pub fn new(options: VerifierOptions) -> Result<Verifier, WebhookError> {
+        if options.tolerance_s == 0 || options.max_body_bytes == 0 {
+            return Err(WebhookError::Config {
+                path: if options.tolerance_s == 0 {
+                    "tolerance_s"
+                } else {
+                    "max_body_bytes"
+                }
+                .to_owned(),
+                expected: "at least 1",
+                found: "0".to_owned(),
+            });
+        }
+        Ok(Verifier {
+            secrets: Secrets::new(&options.secrets)?,
+            scheme: options.scheme,
+            agent_name: options.agent_name,
+            tolerance_s: options.tolerance_s.into(),
+            max_body_bytes: options.max_body_bytes,
+        })
+    }
+
+    /// How many secrets are shorter than is good; worth a warning.
+    pub fn weak_secrets(&self) -> usize {
+        self.secrets.weak()
+    }
+
+    /// The largest body that is looked at, in bytes.
+    pub fn max_body_bytes(&self) -> usize {
+        self.max_body_bytes
+    }
+
+    /// Verifies a webhook and reads it. `now_ms` is the time since the Unix epoch.
+    pub fn verify(
+        &self,
+        headers: &Headers<'_>,
+        body: &[u8],
+        now_ms: i64,
+    ) -> Result<Notification, WebhookError> {
+        self.check(headers, body, now_ms)
+            .map(Checked::into_notification)
+    }
+
+    /// Verifies a webhook without copying anything of it.
+    pub fn check<'a>(
+        &self,
+        headers: &Headers<'_>,
+        body: &'a [u8],
+        now_ms: i64,
+    ) -> Result<Checked<'a>, WebhookError> {
+        if body.len() > self.max_body_bytes {
+            return Err(WebhookError::BodyTooLarge {
+                limit: self.max_body_bytes,
+                found: body.len(),
+            });
+        }
+        let sent = self.check_mac(headers, body, now_ms)?;
+        let text = std::str::from_utf8(body).map_err(|_| WebhookError::NotUtf8)?;
+        let fields = Fields::read(text)?;
+        let now_s = now_ms.div_euclid(1_000);
+        let timestamp_s = self.check_time(&fields, sent, now_s)?;
+        self.check_name(&fields)?;
+        let claims = check_token(&fields, now_s)?;
+        Ok(Checked {
+            fields,
+            claims,
+            timestamp_s,
+            text,
+        })
+    }
+
+    /// Checks the MAC and returns the timestamp header, which the MAC of the LiveKit scheme does not cover.
+    fn check_mac<'h>(
+        &self,
+        headers: &Headers<'h>,
+        body: &[u8],
+        now_ms: i64,
+    ) -> Result<Option<TimestampHeader<'h>>, WebhookError> {
+        let macs = self.secrets.macs(now_ms);
+        let (matches, sent) = match self.scheme {
+            Scheme::LiveKit => {
+                let header = one(headers::HEADER_SIGNATURE, headers.signature)?;
+                let digests = Digests::from_hex(header)
+                    .ok_or(WebhookError::SignatureMalformed(headers::HEADER_SIGNATURE))?;
+                let sent = match headers.timestamp {
+                    Line::Absent => None,
+                    line => Some((headers::HEADER_TIMESTAMP, line)),
+                };
+                (digests.match_any(macs, &[body]), sent)
+            }
+            Scheme::Standard => {
+                let id = one(headers::HEADER_ID, headers.id)?;
+                let at = one(
+                    headers::HEADER_STANDARD_TIMESTAMP,
+                    headers.standard_timestamp,
+                )?;
+                let header = one(
+                    headers::HEADER_STANDARD_SIGNATURE,
+                    headers.standard_signature,
+                )?;
+                let digests = Digests::from_standard(header).ok_or(
+                    WebhookError::SignatureMalformed(headers::HEADER_STANDARD_SIGNATURE),
+                )?;
+                let parts = [id.as_bytes(), b".", at.as_bytes(), b".", body];
+                let sent = (headers::HEADER_STANDARD_TIMESTAMP, Line::One(at));
+                (digests.match_any(macs, &parts), Some(sent))
+            }
+        };
+        if !matches {
+            return Err(WebhookError::SignatureMismatch);
+        }
+        Ok(sent)
+    }
+
+    fn check_time(
+        &self,
+        fields: &Fields<'_>,
+        sent: Option<TimestampHeader<'_>>,
+        now_s: i64,
+    ) -> Result<i64, WebhookError> {
+        let timestamp_s = match fields.timestamp {
+            Timestamp::Seconds(seconds) => seconds,
+            Timestamp::Missing => return Err(WebhookError::TimestampMissing),
+            Timestamp::NotInteger => return Err(WebhookError::TimestampNotInteger),
+        };
+        if let Some((name, line)) = sent {
+            if line != Line::One(timestamp_s.to_string().as_str()) {
+                return Err(WebhookError::TimestampDiffers(name));
+            }
+        }
+        let age_s = now_s.saturating_sub(timestamp_s);
+        let tolerance_s = self.tolerance_s;
+        if age_s > tolerance_s {
+            return Err(WebhookError::TimestampStale { age_s, tolerance_s });
+        }
+        if age_s < -tolerance_s {
+            return Err(WebhookError::TimestampAhead {
+                ahead_s: age_s.saturating_neg(),
+                tolerance_s,
+            });
+        }
+        Ok(timestamp_s)
+    }
+
+    fn check_name(&self, fields: &Fields<'_>) -> Result<(), WebhookError> {
+        match (&self.agent_name, fields.agent_name) {
+            (Some(ours), Some(theirs)) if !theirs.is(ours) => Err(WebhookError::WrongAgent),
+            _ => Ok(()),
+        }
+    }
+}
+
+type TimestampHeader<'h> = (&'static str, Line<'h>);
+
+fn one<'h>(name: &'static str, line: Line<'h>) -> Result<&'h str, WebhookError> {
+    match line {
+        Line::One(value) => Ok(value),
+        Line::Absent => Err(WebhookError::SignatureMissing(name)),
+        Line::Repeated => Err(WebhookError::SignatureRepeated(name)),
+    }
+}
+
+/// The token of a job must fit the job; other events carry none that counts.
+fn check_token(fields: &Fields<'_>, now_s: i64) -> Result<Option<Claims>, WebhookError> {
+    let (Event::Job, Some(token), Some(room)) =
+        (fields.event, fields.access_token, fields.room.name)
+    else {
+        return Ok(None);
+    };
+    let claims = Claims::decode(token.decode().as_ref())?;
+    let identity = fields
+        .participant_identity
+        .filter(|identity| !identity.is_empty())
+        .map(|identity| identity.decode());
+    claims.check(room.decode().as_ref(), identity.as_deref(), now_s)?;
+    Ok(Some(claims))
+}
