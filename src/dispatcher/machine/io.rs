@@ -1,0 +1,277 @@
+//! The words of the dispatcher's machine: what goes in, what comes out.
+//!
+//! Decides the vocabulary only. An output that is not `Persist` rests on a record that is already written.
+
+use livekit_protocol::JobStatus;
+
+use crate::dispatcher::machine::record::Record;
+use crate::dispatcher::machine::record::Token;
+use crate::retry::Schedule;
+
+/// Where a job may go, in order of preference.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The endpoints.
+    pub endpoints: Vec<Route>,
+    /// When failed attempts are repeated; `None` only for an agent that is no longer configured.
+    pub schedule: Option<Schedule>,
+}
+
+/// One endpoint, as far as decisions need it.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Its URL, which is also its name across restarts.
+    pub url: String,
+    /// How long an attempt may take, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+/// What can happen to a job.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// The record with this sequence number is written.
+    Saved {
+        /// Of the `Persist` output.
+        sequence: u64,
+    },
+    /// It could not be written.
+    NotSaved {
+        /// Of the `Persist` output.
+        sequence: u64,
+    },
+    /// LiveKit assigned the job.
+    Assigned(Token),
+    /// An attempt has its outcome.
+    Attempted {
+        /// The delivery's number.
+        delivery: u32,
+        /// The attempt's number.
+        attempt: u32,
+        /// What came of it.
+        outcome: Outcome,
+    },
+    /// An endpoint answered 410 to some job.
+    EndpointGone {
+        /// Which.
+        url: String,
+    },
+    /// The agent reports.
+    Status {
+        /// Whom to answer.
+        ticket: u64,
+        /// What.
+        status: JobStatus,
+        /// Why it failed.
+        error: Option<String>,
+    },
+    /// LiveKit ended the job.
+    Terminated,
+    /// Time has passed.
+    Tick,
+}
+
+/// What came of one attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The endpoint took the job; `parsed` is false when a 2xx came without a readable body.
+    Accepted {
+        /// Whether the body said so.
+        parsed: bool,
+    },
+    /// The endpoint does not want it.
+    Rejected {
+        /// In its own words.
+        reason: Option<String>,
+    },
+    /// This attempt failed, another may not.
+    Retry {
+        /// In words.
+        why: String,
+        /// What the endpoint asked for.
+        retry_after_ms: Option<u64>,
+        /// The endpoint may have taken the job nevertheless.
+        in_doubt: bool,
+    },
+    /// This endpoint will not take it, whatever is tried.
+    Permanent {
+        /// In words.
+        why: String,
+        /// It answered 410: nothing more is sent to it.
+        gone: bool,
+    },
+}
+
+/// What the machine wants.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// Write this record, then say `Saved`.
+    Persist {
+        /// To be repeated in the answer.
+        sequence: u64,
+        /// All of it.
+        record: Box<Record>,
+        /// Whether it must survive a power failure, not only a crash.
+        durable: bool,
+    },
+    /// Do this. What it rests on is written.
+    Do(Effect),
+}
+
+/// Something the outside world notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer LiveKit's availability request.
+    Answer {
+        /// What to answer.
+        available: bool,
+    },
+    /// POST the job.
+    Post {
+        /// Index into the plan.
+        endpoint: usize,
+        /// The delivery's number.
+        delivery: u32,
+        /// The attempt's number.
+        attempt: u32,
+        /// How long it may take, in milliseconds.
+        timeout_ms: u64,
+    },
+    /// Abandon the attempt under way.
+    CancelAttempt,
+    /// Send nothing more to an endpoint that answered 410.
+    DisableEndpoint {
+        /// Which.
+        url: String,
+    },
+    /// Tell an endpoint that the job is over for it.
+    PostTerminated {
+        /// Index into the plan.
+        endpoint: usize,
+        /// The delivery's number.
+        delivery: u32,
+        /// Why.
+        reason: Termination,
+    },
+    /// Tell LiveKit.
+    Report {
+        /// The status.
+        status: JobStatus,
+        /// Why it failed.
+        error: Option<String>,
+    },
+    /// Answer the agent's report.
+    Reply {
+        /// Whom.
+        ticket: u64,
+        /// What.
+        answer: StatusAnswer,
+    },
+    /// Tell the program.
+    Notice(Notice),
+    /// The job is over and written down; drop the machine.
+    Forget,
+}
+
+/// Why a job is over for an endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Termination {
+    /// LiveKit ended it. It does not say why; an agent that is still in the room is told to go.
+    DispatchDeleted,
+    /// Another endpoint gets it, or nobody does.
+    Cancelled,
+}
+
+impl Termination {
+    /// The reason as it is sent.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Termination::DispatchDeleted => "dispatch_deleted",
+            Termination::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// The answer to a reported status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StatusAnswer {
+    /// It is written down.
+    Stored(StatusView),
+    /// It contradicts a final status.
+    Conflict(StatusView),
+    /// It could not be written; the agent tries again.
+    Unavailable,
+}
+
+/// A job's status as agents see it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StatusView {
+    /// The status.
+    pub status: JobStatus,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Unix milliseconds.
+    pub updated_at: i64,
+}
+
+impl From<&Record> for StatusView {
+    fn from(record: &Record) -> Self {
+        StatusView {
+            status: record.status,
+            error: record.error.clone(),
+            updated_at: record.updated_at,
+        }
+    }
+}
+
+/// News for the program that runs the dispatcher.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// An endpoint took the job.
+    Delivered {
+        /// Index into the plan.
+        endpoint: usize,
+        /// The attempt that did it.
+        attempt: u32,
+        /// Whether its answer was readable.
+        parsed: bool,
+    },
+    /// An endpoint does not want the job.
+    Rejected {
+        /// Index into the plan.
+        endpoint: usize,
+        /// In its own words.
+        reason: Option<String>,
+    },
+    /// An attempt failed and will be repeated.
+    AttemptFailed {
+        /// Index into the plan.
+        endpoint: usize,
+        /// Which attempt.
+        attempt: u32,
+        /// In words.
+        why: String,
+        /// When the next one starts, in milliseconds from now.
+        retry_in_ms: u64,
+    },
+    /// An endpoint did not take the job and will not be asked again.
+    DeliveryExhausted {
+        /// Index into the plan.
+        endpoint: usize,
+        /// How many attempts were made.
+        attempts: u32,
+        /// In words.
+        why: String,
+    },
+    /// The agent reported.
+    Status {
+        /// What.
+        status: JobStatus,
+    },
+    /// The job is over.
+    Ended {
+        /// `JsSuccess` or `JsFailed`.
+        status: JobStatus,
+        /// Why it failed.
+        error: Option<String>,
+    },
+}
