@@ -35,6 +35,8 @@ pub struct Machine {
     result: Option<Outcome>,
     reported: bool,
     finished: bool,
+    /// It was terminated before the agent had decided.
+    terminated_early: Option<TerminationReason>,
     outputs: VecDeque<Output>,
 }
 
@@ -68,6 +70,7 @@ impl Machine {
             result: None,
             reported: false,
             finished: false,
+            terminated_early: None,
             outputs: VecDeque::new(),
         }
     }
@@ -80,11 +83,17 @@ impl Machine {
                 self.phase = Phase::Pending;
                 let timeout = self.limits.job_timeout_ms;
                 self.deadline = timeout.map(|timeout| now.saturating_add(timeout));
+                if let Some(reason) = self.terminated_early {
+                    self.terminated(now, reason);
+                }
             }
             Input::Rejected if self.phase == Phase::Deciding => {
                 self.phase = Phase::Refused;
                 self.finished = true;
                 self.outputs.push_back(Output::Finished(None));
+            }
+            Input::Terminated(reason) if self.phase == Phase::Deciding => {
+                self.terminated_early = Some(reason);
             }
             _ if !self.is_taken() => {}
             Input::Connected => self.connected(),
@@ -103,12 +112,7 @@ impl Machine {
                 }
                 self.end(now, AbortReason::Disconnected);
             }
-            Input::Terminated(reason) => {
-                if reason == TerminationReason::Expired {
-                    self.decide(failed("the dispatcher ended the job: expired"));
-                }
-                self.end(now, AbortReason::Terminated);
-            }
+            Input::Terminated(reason) => self.terminated(now, reason),
             Input::Closing { within_ms } => self.closing(now, within_ms),
             Input::WoundDown => {
                 if let Some(ending) = &mut self.ending {
@@ -195,6 +199,13 @@ impl Machine {
         }
         self.end(now, AbortReason::Ended);
         Ok(())
+    }
+
+    fn terminated(&mut self, now: u64, reason: TerminationReason) {
+        if reason == TerminationReason::Expired {
+            self.decide(failed("the dispatcher ended the job: expired"));
+        }
+        self.end(now, AbortReason::Terminated);
     }
 
     fn closing(&mut self, now: u64, within_ms: u64) {

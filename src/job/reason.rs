@@ -71,20 +71,6 @@ pub enum TerminationReason {
     Other,
 }
 
-impl TerminationReason {
-    /// Reads the word on the wire; an unknown one is kept as `Other`.
-    pub fn parse(word: &str) -> Self {
-        match word {
-            "dispatch_deleted" => Self::DispatchDeleted,
-            "agent_left" => Self::AgentLeft,
-            "room_closed" => Self::RoomClosed,
-            "cancelled" => Self::Cancelled,
-            "expired" => Self::Expired,
-            _ => Self::Other,
-        }
-    }
-}
-
 /// Why a job's signal was aborted. The first reason wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

@@ -313,6 +313,20 @@ fn a_contradicting_result_is_a_conflict_and_changes_nothing() {
 }
 
 #[test]
+fn a_job_that_was_terminated_while_it_was_decided_ends_as_soon_as_it_is_accepted() {
+    let outputs = run(&[
+        Input::Terminated(TerminationReason::Cancelled),
+        Input::Accepted,
+        threw("aborted", true),
+    ]);
+    assert_eq!(outputs[0], Output::Abort(AbortReason::Terminated));
+    assert_eq!(
+        error_of(&outputs).as_deref(),
+        Some("the job ended before the room was connected: the dispatcher ended it")
+    );
+}
+
+#[test]
 fn a_room_that_connects_after_the_end_is_left_again() {
     let outputs = run(&[
         Input::Accepted,

@@ -119,6 +119,11 @@ impl JobStatus {
         lock(&self.waiting).next = Some(report);
     }
 
+    /// Whether nothing is in line any more.
+    pub fn is_idle(&self) -> bool {
+        self.next().is_none()
+    }
+
     fn next(&self) -> Option<Report> {
         let waiting = lock(&self.waiting);
         waiting.next.clone().filter(|_| !waiting.refused)

@@ -1,0 +1,285 @@
+//! One delivery that is being decided or runs as a job: its machine, where its reports go, and what must not get out.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use url::Url;
+
+use crate::agent::conflict;
+use crate::agent::AddressRules;
+use crate::agent::NewJob;
+use crate::agent::Ticket;
+use crate::error::Code;
+use crate::error::Error;
+use crate::id::JobId;
+use crate::id::RoomSid;
+use crate::id::Secret;
+use crate::job::redact;
+use crate::job::AbortReason;
+use crate::job::Input;
+use crate::job::Limits;
+use crate::job::Machine;
+use crate::job::Outcome;
+use crate::job::Output;
+use crate::job::TerminationReason;
+use crate::status::base_of_server;
+use crate::status::job_url;
+use crate::status::Destination;
+use crate::status::JobStatus;
+use crate::webhook::Event;
+use crate::webhook::Notification;
+use crate::webhook::TerminationReason as WireReason;
+
+/// One thing for JavaScript to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "do", rename_all = "camelCase")]
+pub enum Step {
+    /// Abort the job's signal.
+    Abort {
+        /// Why, as a word.
+        reason: AbortReason,
+        /// Why, as the end of "the job ended because …".
+        because: &'static str,
+    },
+    /// Run the shutdown functions, then say so.
+    WindDown,
+    /// A report is in line: call `report`.
+    Report {
+        /// The status word.
+        status: &'static str,
+    },
+    /// Leave the room once the report is through, or soon.
+    Leave,
+    /// The job is over.
+    Finished {
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// What to do now, and when to come back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Steps {
+    /// In this order.
+    pub steps: Vec<Step>,
+    /// When to say `Tick`, in milliseconds from now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub wake_in_ms: Option<u64>,
+}
+
+/// A delivery that was admitted.
+pub(super) struct LiveJob {
+    job_id: JobId,
+    room_sid: RoomSid,
+    offer: bool,
+    subject: Option<String>,
+    can_update_own_metadata: bool,
+    deadline_ms: Option<u64>,
+    machine: Machine,
+    undecided: bool,
+    status: Option<Arc<JobStatus>>,
+    secrets: Vec<Secret<String>>,
+}
+
+impl LiveJob {
+    /// Takes what a job needs out of its notification; refuses addresses that must not be called.
+    pub(super) fn new(
+        notification: Notification,
+        limits: Limits,
+        rules: &AddressRules,
+        status_base: Option<&Url>,
+    ) -> Result<Self, Error> {
+        let status = destination(&notification, rules, status_base)?;
+        let claims = notification.claims.as_ref();
+        Ok(LiveJob {
+            offer: notification.event == Event::Offer,
+            subject: claims.map(|claims| claims.subject.0.clone()),
+            can_update_own_metadata: claims.is_some_and(|claims| claims.can_update_own_metadata),
+            deadline_ms: notification.deadline_ms,
+            machine: Machine::new(limits),
+            undecided: true,
+            status: status.map(|to| Arc::new(JobStatus::new(to))),
+            secrets: [notification.access_token, notification.status_token]
+                .into_iter()
+                .flatten()
+                .collect(),
+            job_id: notification.job_id,
+            room_sid: notification.room.sid,
+        })
+    }
+
+    pub(super) fn describe(&self, ticket: Ticket) -> NewJob {
+        NewJob {
+            ticket,
+            offer: self.offer,
+            subject: self.subject.clone(),
+            can_update_own_metadata: self.can_update_own_metadata,
+            deadline_ms: self.deadline_ms,
+        }
+    }
+
+    pub(super) fn is_undecided(&self) -> bool {
+        self.undecided
+    }
+
+    pub(super) fn is_offer(&self) -> bool {
+        self.offer
+    }
+
+    pub(super) fn subject(&self) -> Option<&str> {
+        self.subject.as_deref()
+    }
+
+    pub(super) fn is_finished(&self) -> bool {
+        self.machine.is_finished()
+    }
+
+    /// Whether it is finished and has nothing left to report.
+    pub(super) fn is_over(&self) -> bool {
+        self.machine.is_finished() && self.status.as_ref().is_none_or(|status| status.is_idle())
+    }
+
+    pub(super) fn status(&self) -> Option<Arc<JobStatus>> {
+        self.status.clone()
+    }
+
+    pub(super) fn is_about(&self, notification: &Notification) -> bool {
+        self.job_id == notification.job_id && self.room_sid == notification.room.sid
+    }
+
+    pub(super) fn redact(&self, text: &str) -> String {
+        let secrets: Vec<&str> = self
+            .secrets
+            .iter()
+            .map(|secret| secret.expose().as_str())
+            .collect();
+        redact(text, &secrets)
+    }
+
+    /// Feeds the machine and turns its outputs into steps; reports go in line here.
+    pub(super) fn handle(&mut self, now: u64, input: Input) -> Result<Steps, Error> {
+        if matches!(input, Input::Accepted | Input::Rejected) {
+            self.undecided = false;
+        }
+        self.machine
+            .handle(now, self.redacted(input))
+            .map_err(|_| conflict("the job has already ended with another result"))?;
+        let mut steps = Vec::new();
+        while let Some(output) = self.machine.poll_output() {
+            steps.extend(self.step(output));
+        }
+        let wake_in_ms = self
+            .machine
+            .next_wake()
+            .map(|wake| wake.saturating_sub(now));
+        Ok(Steps { steps, wake_in_ms })
+    }
+
+    fn step(&mut self, output: Output) -> Option<Step> {
+        match output {
+            Output::Abort(reason) => Some(Step::Abort {
+                reason,
+                because: reason.sentence(),
+            }),
+            Output::WindDown => Some(Step::WindDown),
+            Output::Post(report) => {
+                let status = report.word();
+                self.status.as_ref()?.push(report);
+                Some(Step::Report { status })
+            }
+            Output::Leave => Some(Step::Leave),
+            Output::Finished(outcome) => outcome.map(|outcome| Step::Finished { outcome }),
+        }
+    }
+
+    fn redacted(&self, input: Input) -> Input {
+        match input {
+            Input::ConnectFailed { reason } => Input::ConnectFailed {
+                reason: self.redact(&reason),
+            },
+            Input::EntryThrew {
+                reason,
+                because_ending,
+            } => Input::EntryThrew {
+                reason: self.redact(&reason),
+                because_ending,
+            },
+            Input::Fail { reason } => Input::Fail {
+                reason: self.redact(&reason),
+            },
+            other => other,
+        }
+    }
+}
+
+/// What an input means to a job that is over: a room that connects after all is left, and a result comes too late.
+pub(super) fn after_the_end(input: &Input) -> Result<Steps, Error> {
+    match input {
+        Input::Connected => Ok(Steps {
+            steps: vec![Step::Leave],
+            wake_in_ms: None,
+        }),
+        Input::Complete | Input::Fail { .. } => Err(conflict("the job is over")),
+        _ => Ok(Steps::default()),
+    }
+}
+
+/// The same word on the other side of the floor.
+pub(super) fn reason_of(notification: &Notification) -> TerminationReason {
+    match notification.reason {
+        Some(WireReason::DispatchDeleted) => TerminationReason::DispatchDeleted,
+        Some(WireReason::AgentLeft) => TerminationReason::AgentLeft,
+        Some(WireReason::RoomClosed) => TerminationReason::RoomClosed,
+        Some(WireReason::Cancelled) => TerminationReason::Cancelled,
+        Some(WireReason::Expired) => TerminationReason::Expired,
+        Some(WireReason::Other) | None => TerminationReason::Other,
+    }
+}
+
+/// Where reports go: where the agent is configured to send them, else where the webhook says, else the server itself.
+/// `None` in an offer, which has nothing to report.
+fn destination(
+    notification: &Notification,
+    rules: &AddressRules,
+    status_base: Option<&Url>,
+) -> Result<Option<Destination>, Error> {
+    let server_url = notification
+        .server_url
+        .as_deref()
+        .map(|text| parse(text, "server_url"))
+        .transpose()?;
+    if let Some(server_url) = &server_url {
+        rules.server(server_url)?;
+    }
+    let given = notification
+        .status_url
+        .as_deref()
+        .map(|text| parse(text, "status_url"))
+        .transpose()?;
+    if let Some(given) = &given {
+        rules.status(given)?;
+    }
+    let bearer = notification
+        .status_token
+        .as_ref()
+        .or(notification.access_token.as_ref());
+    let (Some(server_url), Some(bearer)) = (server_url, bearer) else {
+        return Ok(None);
+    };
+    let job_id = notification.job_id.as_str();
+    let (url, named) = match (status_base, given) {
+        (Some(base), _) => (job_url(base, job_id), true),
+        (None, Some(given)) => (Some(given), true),
+        (None, None) => (
+            base_of_server(&server_url).and_then(|base| job_url(&base, job_id)),
+            false,
+        ),
+    };
+    let bearer = bearer.clone();
+    Ok(url.map(|url| Destination { url, bearer, named }))
+}
+
+fn parse(text: &str, field: &str) -> Result<Url, Error> {
+    Url::parse(text).map_err(|_| Error::new(Code::BodyInvalid, format!("{field} must be a URL")))
+}
