@@ -9,5 +9,61 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** The receiving end of the webhook protocol. */
+export declare class NativeAgent {
+  /** Checks the options; nothing is opened. */
+  constructor(options: NativeAgentOptions)
+  /** How many secrets are shorter than is good. */
+  weakSecrets(): number
+  /** Replaces the secrets. */
+  setSecrets(secrets: Array<NativeAgentSecret>): void
+  /** Takes a request: its header lines as name, value, name, value …, and its bytes. */
+  receive(lines: Array<string>, body: Uint8Array): string
+  /** Takes the decision on a new delivery; gives its answer and the first steps. */
+  decide(ticket: number, decision: string): string
+  /** Takes what happened to a job; gives the next steps. */
+  input(ticket: number, input: string): string
+  /** Delivers what a job has to report; resolves when nothing is left to do. */
+  report(ticket: number): Promise<string>
+  /** Gives up reports that did not get through. */
+  abandonReports(): void
+  /** Makes a text fit to be logged. */
+  redact(ticket: number, text: string): string
+}
+
+/** The options of an agent, complete. */
+export interface NativeAgentOptions {
+  /** 1 to 3 secrets, newest first. */
+  secrets: Array<NativeAgentSecret>
+  /** Whether the Standard Webhooks headers carry the signature. */
+  standardScheme: boolean
+  /** The agent's name. */
+  name?: string
+  /** Freshness window in seconds, both ways. */
+  toleranceS: number
+  /** The largest body. */
+  maxBodyBytes: number
+  /** Jobs at a time. */
+  maxJobs: number
+  /** The whole job; absent = no limit. */
+  jobTimeoutMs?: number
+  /** What a job has left once it is ending. */
+  shutdownTimeoutMs: number
+  /** Plain addresses beyond this machine. */
+  allowInsecure: boolean
+  /** The only servers; empty = any. */
+  allowedServerUrls: Array<string>
+  /** Where status goes whatever the webhook says. */
+  statusUrl?: string
+}
+
+/** A webhook secret. */
+export interface NativeAgentSecret {
+  /** The secret as configured. */
+  value: string
+  /** Epoch milliseconds after which it no longer counts. */
+  notAfterMs?: number
+}
+
 /** The version of the native core, as in package.json. */
 export declare function nativeVersion(): string

@@ -773,6 +773,7 @@ if (
   }
 }
 
-const { nativeVersion } = nativeBinding
+const { NativeAgent, nativeVersion } = nativeBinding
+export { NativeAgent }
 export { nativeVersion }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -16,6 +16,7 @@ pub use reason::TerminationReason;
 pub use redact::redact;
 pub use redact::MAX_ERROR_BYTES;
 
+use serde::Deserialize;
 use serde::Serialize;
 
 /// How long a job may take. Milliseconds.
@@ -27,8 +28,13 @@ pub struct Limits {
     pub shutdown_timeout_ms: u64,
 }
 
-/// What happened to a job.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What happened to a job. Serialised as the bare name, or as an object of one name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase",
+    deny_unknown_fields
+)]
 pub enum Input {
     /// The agent takes the job.
     Accepted,

@@ -1,10 +1,12 @@
 //! The reasons a job can end for, and which of them are failures. The table is http-agents §3: the server or the agent
 //! ending the call on purpose is a success, everything else is not.
 
+use serde::Deserialize;
 use serde::Serialize;
 
 /// Why a room was left, numbered as LiveKit's `DisconnectReason`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(transparent)]
 pub struct DisconnectReason(pub i32);
 
 impl DisconnectReason {
@@ -55,7 +57,8 @@ impl DisconnectReason {
 }
 
 /// Why the dispatcher ended a job: the `reason` of a `terminated` webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum TerminationReason {
     /// The dispatch was deleted.
     DispatchDeleted,

@@ -2,6 +2,7 @@
 //! belongs further down.
 #![cfg_attr(test, allow(dead_code))]
 
+mod agent;
 mod convert;
 mod error;
 

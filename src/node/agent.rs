@@ -1,0 +1,364 @@
+//! The agent as JavaScript holds it. What is received, decided and learnt crosses as JSON text in one call each way; the
+//! user's functions, the room and the timers stay on the other side.
+
+use std::sync::Arc;
+
+use napi::bindgen_prelude::PromiseRaw;
+use napi::Env;
+use napi_derive::napi;
+use serde::de::DeserializeOwned;
+use serde::Serialize;
+use url::Url;
+
+use crate::agent::AddressRules;
+use crate::agent::Agent;
+use crate::agent::AgentOptions;
+use crate::agent::Answer;
+use crate::agent::Decision;
+use crate::agent::NewJob;
+use crate::agent::Received;
+use crate::agent::Steps;
+use crate::agent::TableLimits;
+use crate::agent::Ticket;
+use crate::clock::SystemClock;
+use crate::error::Code;
+use crate::error::Error;
+use crate::id::Secret;
+use crate::job::Input;
+use crate::job::Limits;
+use crate::node::convert;
+use crate::node::error::spawn;
+use crate::node::error::throw;
+use crate::status::Delivery;
+use crate::webhook::Headers;
+use crate::webhook::Scheme;
+use crate::webhook::SecretOptions;
+use crate::webhook::Verifier;
+use crate::webhook::VerifierOptions;
+
+/// Answers kept beside those of running jobs: about 300 bytes each.
+const MAX_ANSWERS: usize = 20_000;
+/// An answer is kept at least this long.
+const MIN_RETAIN_MS: u64 = 300_000;
+const YEAR_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
+
+/// A webhook secret.
+#[napi(object)]
+pub struct NativeAgentSecret {
+    /// The secret as configured.
+    pub value: String,
+    /// Epoch milliseconds after which it no longer counts.
+    pub not_after_ms: Option<f64>,
+}
+
+/// The options of an agent, complete.
+#[napi(object)]
+pub struct NativeAgentOptions {
+    /// 1 to 3 secrets, newest first.
+    pub secrets: Vec<NativeAgentSecret>,
+    /// Whether the Standard Webhooks headers carry the signature.
+    pub standard_scheme: bool,
+    /// The agent's name.
+    pub name: Option<String>,
+    /// Freshness window in seconds, both ways.
+    pub tolerance_s: f64,
+    /// The largest body.
+    pub max_body_bytes: f64,
+    /// Jobs at a time.
+    pub max_jobs: f64,
+    /// The whole job; absent = no limit.
+    pub job_timeout_ms: Option<f64>,
+    /// What a job has left once it is ending.
+    pub shutdown_timeout_ms: f64,
+    /// Plain addresses beyond this machine.
+    pub allow_insecure: bool,
+    /// The only servers; empty = any.
+    pub allowed_server_urls: Vec<String>,
+    /// Where status goes whatever the webhook says.
+    pub status_url: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "is", rename_all = "camelCase", rename_all_fields = "camelCase")]
+enum ReceivedText<'a> {
+    Answered {
+        answer: AnswerText<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        code: Option<&'static str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        why: Option<&'a str>,
+    },
+    Undecided {
+        ticket: Ticket,
+    },
+    New {
+        ticket: Ticket,
+        offer: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<&'a str>,
+        can_update_own_metadata: bool,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        deadline_ms: Option<u64>,
+    },
+    Terminated {
+        answer: AnswerText<'a>,
+        jobs: &'a [(Ticket, Steps)],
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct AnswerText<'a> {
+    status: u16,
+    body: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    retry_after_s: Option<u32>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DecidedText<'a> {
+    answer: AnswerText<'a>,
+    steps: &'a Steps,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "is", rename_all = "camelCase")]
+enum DeliveryText {
+    Nothing,
+    Delivered,
+    Unsupported { first: bool, status: u16 },
+    GaveUp { reason: String },
+}
+
+/// The receiving end of the webhook protocol.
+#[napi]
+pub struct NativeAgent {
+    agent: Arc<Agent>,
+    base: VerifierOptions,
+}
+
+#[napi]
+impl NativeAgent {
+    /// Checks the options; nothing is opened.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: NativeAgentOptions) -> napi::Result<Self> {
+        build(options).map_err(throw)
+    }
+
+    /// How many secrets are shorter than is good.
+    #[napi(catch_unwind)]
+    pub fn weak_secrets(&self) -> u32 {
+        let weak = Verifier::new(self.base.clone()).map_or(0, |verifier| verifier.weak_secrets());
+        u32::try_from(weak).unwrap_or(u32::MAX)
+    }
+
+    /// Replaces the secrets.
+    #[napi(catch_unwind)]
+    pub fn set_secrets(&mut self, secrets: Vec<NativeAgentSecret>) -> napi::Result<()> {
+        let options = VerifierOptions {
+            secrets: secret_options(secrets).map_err(throw)?,
+            ..self.base.clone()
+        };
+        let verifier = Verifier::new(options.clone()).map_err(|error| throw(error.into()))?;
+        self.agent.set_verifier(verifier);
+        self.base = options;
+        Ok(())
+    }
+
+    /// Takes a request: its header lines as name, value, name, value …, and its bytes.
+    #[napi(catch_unwind)]
+    pub fn receive(&self, lines: Vec<String>, body: &[u8]) -> napi::Result<String> {
+        let pairs = lines
+            .chunks_exact(2)
+            .map(|pair| (pair[0].as_str(), pair[1].as_str()));
+        let received = self.agent.receive(&Headers::from_lines(pairs), body);
+        json(&received_text(&received)).map_err(throw)
+    }
+
+    /// Takes the decision on a new delivery; gives its answer and the first steps.
+    #[napi(catch_unwind)]
+    pub fn decide(&self, ticket: f64, decision: String) -> napi::Result<String> {
+        let ticket = ticket_of(ticket).map_err(throw)?;
+        let decision: Decision = parse(&decision, "decision").map_err(throw)?;
+        let (answer, steps) = self.agent.decide(ticket, &decision).map_err(throw)?;
+        let decided = DecidedText {
+            answer: answer_text(&answer),
+            steps: &steps,
+        };
+        json(&decided).map_err(throw)
+    }
+
+    /// Takes what happened to a job; gives the next steps.
+    #[napi(catch_unwind)]
+    pub fn input(&self, ticket: f64, input: String) -> napi::Result<String> {
+        let ticket = ticket_of(ticket).map_err(throw)?;
+        let input: Input = parse(&input, "input").map_err(throw)?;
+        let steps = self.agent.input(ticket, input).map_err(throw)?;
+        json(&steps).map_err(throw)
+    }
+
+    /// Delivers what a job has to report; resolves when nothing is left to do.
+    #[napi(catch_unwind)]
+    pub fn report<'env>(
+        &self,
+        env: &'env Env,
+        ticket: f64,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let ticket = ticket_of(ticket).map_err(throw)?;
+        let agent = self.agent.clone();
+        let delivered = async move { json(&delivery_text(agent.report(ticket).await)) };
+        spawn(env, delivered, |_env, text| Ok(text))
+    }
+
+    /// Gives up reports that did not get through.
+    #[napi(catch_unwind)]
+    pub fn abandon_reports(&self) {
+        self.agent.abandon_reports();
+    }
+
+    /// Makes a text fit to be logged.
+    #[napi(catch_unwind)]
+    pub fn redact(&self, ticket: f64, text: String) -> napi::Result<String> {
+        let ticket = ticket_of(ticket).map_err(throw)?;
+        Ok(self.agent.redact(ticket, &text))
+    }
+}
+
+fn build(options: NativeAgentOptions) -> Result<NativeAgent, Error> {
+    let tolerance_s: u32 = convert::integer(options.tolerance_s, "clockToleranceS", 1..=86_400)?;
+    let base = VerifierOptions {
+        secrets: secret_options(options.secrets)?,
+        scheme: if options.standard_scheme {
+            Scheme::Standard
+        } else {
+            Scheme::LiveKit
+        },
+        agent_name: options.name,
+        tolerance_s,
+        max_body_bytes: convert::integer(options.max_body_bytes, "maxBodyBytes", 1..=1 << 30)?,
+    };
+    let allowed: Result<Vec<Url>, Error> = options
+        .allowed_server_urls
+        .iter()
+        .map(|text| url(text, "allowedServerUrls"))
+        .collect();
+    let agent = Agent::new(AgentOptions {
+        verifier: Verifier::new(base.clone())?,
+        addresses: AddressRules {
+            allow_insecure: options.allow_insecure,
+            allowed_server_urls: allowed?,
+        },
+        status_base: options
+            .status_url
+            .map(|text| url(&text, "statusUrl"))
+            .transpose()?,
+        limits: Limits {
+            job_timeout_ms: options
+                .job_timeout_ms
+                .map(|value| convert::integer(value, "jobTimeoutMs", 1..=YEAR_MS))
+                .transpose()?,
+            shutdown_timeout_ms: convert::integer(
+                options.shutdown_timeout_ms,
+                "shutdownTimeoutMs",
+                0..=YEAR_MS,
+            )?,
+        },
+        table: TableLimits {
+            max_jobs: convert::integer(options.max_jobs, "maxJobs", 1..=1_000_000)?,
+            max_answers: MAX_ANSWERS,
+            // A replay can be fresh for twice the window: from its earliest to its latest moment.
+            retain_ms: MIN_RETAIN_MS.max(u64::from(tolerance_s) * 2_000),
+        },
+        clock: Arc::new(SystemClock),
+    });
+    Ok(NativeAgent {
+        agent: Arc::new(agent),
+        base,
+    })
+}
+
+fn secret_options(secrets: Vec<NativeAgentSecret>) -> Result<Vec<SecretOptions>, Error> {
+    secrets
+        .into_iter()
+        .map(|secret| {
+            Ok(SecretOptions {
+                value: Secret::new(secret.value),
+                not_after_ms: secret
+                    .not_after_ms
+                    .map(|value| {
+                        convert::integer(value, "secrets.notAfter", 0..=convert::MAX_SAFE_INTEGER)
+                    })
+                    .transpose()?,
+            })
+        })
+        .collect()
+}
+
+fn url(text: &str, path: &str) -> Result<Url, Error> {
+    Url::parse(text).map_err(|_| {
+        Error::new(
+            Code::ConfigInvalid,
+            format!("{path} must be a URL, and it cannot be parsed"),
+        )
+    })
+}
+
+fn ticket_of(value: f64) -> Result<Ticket, Error> {
+    convert::integer(value, "ticket", 0..=i64::from(u32::MAX))
+}
+
+fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Error> {
+    serde_json::from_str(text)
+        .map_err(|_| Error::new(Code::ConfigInvalid, format!("{what} is not of its form")))
+}
+
+fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Code::ConfigInvalid, "not serialisable").with_source(error))
+}
+
+fn answer_text(answer: &Answer) -> AnswerText<'_> {
+    AnswerText {
+        status: answer.status,
+        body: &answer.body,
+        retry_after_s: answer.retry_after_s,
+    }
+}
+
+fn received_text(received: &Received) -> ReceivedText<'_> {
+    match received {
+        Received::Answered { answer, why } => ReceivedText::Answered {
+            answer: answer_text(answer),
+            code: why.as_ref().map(|why| why.code.as_str()),
+            why: why.as_ref().map(|why| &*why.message),
+        },
+        Received::Undecided(ticket) => ReceivedText::Undecided { ticket: *ticket },
+        Received::New(NewJob {
+            ticket,
+            offer,
+            subject,
+            can_update_own_metadata,
+            deadline_ms,
+        }) => ReceivedText::New {
+            ticket: *ticket,
+            offer: *offer,
+            subject: subject.as_deref(),
+            can_update_own_metadata: *can_update_own_metadata,
+            deadline_ms: *deadline_ms,
+        },
+        Received::Terminated { answer, steps } => ReceivedText::Terminated {
+            answer: answer_text(answer),
+            jobs: steps,
+        },
+    }
+}
+
+fn delivery_text(delivery: Delivery) -> DeliveryText {
+    match delivery {
+        Delivery::Nothing => DeliveryText::Nothing,
+        Delivery::Delivered => DeliveryText::Delivered,
+        Delivery::Unsupported { first, status } => DeliveryText::Unsupported { first, status },
+        Delivery::GaveUp { reason } => DeliveryText::GaveUp { reason },
+    }
+}
