@@ -1,0 +1,158 @@
+//! A source of local audio. It checks every frame before the media library sees it, hands over one at a time in order,
+//! and drops what still waits when the queue is cleared. It refuses to hold more waiting frames than a limit.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+
+use tokio::sync::oneshot;
+
+use crate::audio::check_queue_size;
+use crate::audio::Format;
+use crate::engine::AudioSourceOptions;
+use crate::engine::EngineAudioSource;
+use crate::engine::EngineTrack;
+use crate::engine::RoomEngine;
+use crate::room::error::RoomError;
+
+/// Captures that may wait for their turn.
+const MAX_WAITING: usize = 1_000;
+
+/// A source of local audio. **Frames reach the library one at a time, in the order of the calls.**
+pub struct AudioSource {
+    engine: Arc<dyn EngineAudioSource>,
+    format: Format,
+    unqueued: bool,
+    /// Resolves when the capture called last has ended.
+    last: Mutex<Option<oneshot::Receiver<()>>>,
+    turn: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+    cleared: AtomicU64,
+    closed: AtomicBool,
+}
+
+impl AudioSource {
+    /// Makes a source.
+    pub fn new(
+        engine: &dyn RoomEngine,
+        sample_rate: u32,
+        num_channels: u32,
+        queue_size_ms: u32,
+    ) -> Result<AudioSource, RoomError> {
+        let format = Format::new(sample_rate, num_channels)?;
+        let queue_size_ms = check_queue_size(queue_size_ms)?;
+        let source = engine.audio_source(AudioSourceOptions {
+            sample_rate,
+            num_channels,
+            queue_size_ms,
+        });
+        Ok(AudioSource {
+            engine: source.map_err(RoomError::call("making an audio source"))?,
+            format,
+            unqueued: queue_size_ms == 0,
+            last: Mutex::new(None),
+            turn: tokio::sync::Mutex::new(()),
+            waiting: AtomicUsize::new(0),
+            cleared: AtomicU64::new(0),
+            closed: AtomicBool::new(false),
+        })
+    }
+
+    /// Takes one frame of interleaved samples; the future resolves when the source can take the next one.
+    pub fn capture(
+        self: &Arc<Self>,
+        samples: Vec<i16>,
+        samples_per_channel: u32,
+    ) -> Result<impl std::future::Future<Output = Result<(), RoomError>> + Send, RoomError> {
+        self.check_open()?;
+        self.format.check_frame(samples.len(), samples_per_channel)?;
+        if self.unqueued {
+            self.format.check_unqueued(samples_per_channel)?;
+        }
+        let mut place = Place::take(self.clone())?;
+        Ok(async move {
+            if let Some(before) = place.before.take() {
+                // An error says that the one before was given up: its place is free too.
+                let _ = before.await;
+            }
+            let source = &place.source;
+            let _turn = source.turn.lock().await;
+            source.check_open()?;
+            if source.cleared.load(Ordering::Acquire) != place.cleared {
+                return Ok(());
+            }
+            source
+                .engine
+                .capture(samples, samples_per_channel)
+                .await
+                .map_err(RoomError::call("capturing a frame"))
+        })
+    }
+
+    /// Drops what was captured and not yet played, and what waits to be captured.
+    pub fn clear(&self) -> Result<(), RoomError> {
+        self.check_open()?;
+        self.cleared.fetch_add(1, Ordering::AcqRel);
+        self.engine
+            .clear()
+            .map_err(RoomError::call("clearing the audio queue"))
+    }
+
+    /// Makes a local track that carries this source.
+    pub fn create_track(&self, name: &str) -> Result<Arc<dyn EngineTrack>, RoomError> {
+        self.check_open()?;
+        self.engine
+            .create_track(name)
+            .map_err(RoomError::call("creating a track"))
+    }
+
+    /// Takes no more frames. Repeating is harmless.
+    pub fn close(&self) {
+        self.closed.store(true, Ordering::Release);
+    }
+
+    fn check_open(&self) -> Result<(), RoomError> {
+        if self.closed.load(Ordering::Acquire) {
+            return Err(RoomError::SourceClosed);
+        }
+        Ok(())
+    }
+}
+
+/// A place in the line of captures, taken at the call and given back when it is dropped: futures may be polled first in
+/// any order.
+struct Place {
+    source: Arc<AudioSource>,
+    cleared: u64,
+    before: Option<oneshot::Receiver<()>>,
+    _done: oneshot::Sender<()>,
+}
+
+impl Place {
+    fn take(source: Arc<AudioSource>) -> Result<Place, RoomError> {
+        if source.waiting.fetch_add(1, Ordering::AcqRel) >= MAX_WAITING {
+            source.waiting.fetch_sub(1, Ordering::AcqRel);
+            return Err(RoomError::TooManyCaptures(MAX_WAITING));
+        }
+        let (done, mine) = oneshot::channel();
+        let mut last = source.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = last.replace(mine);
+        drop(last);
+        Ok(Place {
+            cleared: source.cleared.load(Ordering::Acquire),
+            source,
+            before,
+            _done: done,
+        })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.source.waiting.fetch_sub(1, Ordering::AcqRel);
+    }
+}
