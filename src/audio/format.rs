@@ -158,7 +158,10 @@ mod tests {
         assert_eq!(check_queue_size(1_000), Ok(1_000));
         assert_eq!(check_queue_size(0), Ok(0));
         assert_eq!(check_queue_size(15), Err(FormatError::QueueSize(15)));
-        assert_eq!(check_queue_size(60_010), Err(FormatError::QueueSize(60_010)));
+        assert_eq!(
+            check_queue_size(60_010),
+            Err(FormatError::QueueSize(60_010))
+        );
         assert_eq!(check_frame_size(9), Err(FormatError::FrameSize(9)));
         assert_eq!(check_frame_size(20), Ok(20));
     }

@@ -3,8 +3,11 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod agent;
+mod audio;
 mod convert;
 mod error;
+mod room;
+mod runtime;
 
 use napi_derive::napi;
 

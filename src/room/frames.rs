@@ -40,7 +40,13 @@ impl FrameBatch {
         let per_channel = samples.len() as u32 / format.channels.max(1);
         let offset = self.samples.len() as u32;
         self.samples.extend_from_slice(samples);
-        self.entry([stream, offset, per_channel, format.channels, format.sample_rate]);
+        self.entry([
+            stream,
+            offset,
+            per_channel,
+            format.channels,
+            format.sample_rate,
+        ]);
     }
 
     fn entry(&mut self, numbers: [u32; INDEX_WIDTH]) {

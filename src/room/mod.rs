@@ -11,6 +11,8 @@ mod state;
 mod stream;
 
 #[cfg(test)]
+mod audio_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

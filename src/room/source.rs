@@ -69,7 +69,8 @@ impl AudioSource {
         samples_per_channel: u32,
     ) -> Result<impl std::future::Future<Output = Result<(), RoomError>> + Send, RoomError> {
         self.check_open()?;
-        self.format.check_frame(samples.len(), samples_per_channel)?;
+        self.format
+            .check_frame(samples.len(), samples_per_channel)?;
         if self.unqueued {
             self.format.check_unqueued(samples_per_channel)?;
         }

@@ -97,10 +97,7 @@ impl Shared {
 }
 
 /// Moves events until `Disconnected`, which is made up if the engine's channel ends without one.
-pub(crate) async fn pump(
-    shared: Arc<Shared>,
-    mut events: mpsc::UnboundedReceiver<EngineEvent>,
-) {
+pub(crate) async fn pump(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<EngineEvent>) {
     let mut reason = UNKNOWN_REASON;
     while let Some(event) = events.recv().await {
         if let EngineEvent::Disconnected { reason: told } = event {

@@ -1,0 +1,278 @@
+//! Audio as JavaScript holds it: sources, tracks, streams, and the delivery of all frames of an environment in one call a
+//! tick. A weak thread-safe function is only the doorbell; what it hands over is collected on the JavaScript thread.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::sync::OnceLock;
+
+use napi::bindgen_prelude::within_runtime_if_available;
+use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::Int16ArraySlice;
+use napi::bindgen_prelude::Int32ArraySlice;
+use napi::bindgen_prelude::JsValuesTupleIntoVec;
+use napi::bindgen_prelude::PromiseRaw;
+use napi::threadsafe_function::ThreadsafeFunction;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
+use napi::Env;
+use napi::JsValue;
+use napi::Status;
+use napi_derive::napi;
+
+use super::convert;
+use super::error::spawn;
+use super::error::throw;
+use super::runtime::engine;
+use super::runtime::Environment;
+use crate::audio::CHANNELS;
+use crate::audio::FRAME_SIZES_MS;
+use crate::audio::QUEUE_SIZES_MS;
+use crate::audio::SAMPLE_RATES;
+use crate::engine::EngineTrack;
+use crate::error::Code;
+use crate::error::Error;
+use crate::room::AudioSource;
+use crate::room::AudioStream;
+use crate::room::FrameBatch;
+use crate::room::FrameHub;
+use crate::room::RoomError;
+use crate::room::StreamOptions;
+
+/// One call into JavaScript: all samples, and the index that says whose they are.
+struct Delivered(FrameBatch);
+
+impl JsValuesTupleIntoVec for Delivered {
+    fn into_vec(self, env: napi::sys::napi_env) -> napi::Result<Vec<napi::sys::napi_value>> {
+        let env = Env::from_raw(env);
+        Ok(vec![
+            Int16ArraySlice::copy_from(&env, &self.0.samples)?.raw(),
+            Int32ArraySlice::copy_from(&env, &self.0.index)?.raw(),
+        ])
+    }
+}
+
+type Doorbell = ThreadsafeFunction<(), (), Delivered, Status, false, true, 1>;
+
+/// The frames of one environment on their way to JavaScript.
+#[derive(Default)]
+pub(super) struct Delivery {
+    hub: OnceLock<Arc<FrameHub>>,
+}
+
+impl Delivery {
+    pub(super) fn hub(&self) -> Option<Arc<FrameHub>> {
+        self.hub.get().cloned()
+    }
+
+    pub(super) fn end(&self) {
+        if let Some(hub) = self.hub.get() {
+            hub.close();
+        }
+    }
+
+    fn begin(&self, receive: Function<'_, (), ()>) -> napi::Result<()> {
+        let doorbell: Arc<OnceLock<Doorbell>> = Arc::default();
+        let button = doorbell.clone();
+        let hub = FrameHub::new(move || {
+            if let Some(doorbell) = button.get() {
+                // Refused only while one is under way or when the environment ends; neither loses anything.
+                doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+        });
+        let source = hub.clone();
+        let built = receive
+            .build_threadsafe_function::<()>()
+            .max_queue_size::<1>()
+            .callee_handled::<false>()
+            .weak::<true>()
+            .build_callback(move |_| Ok(Delivered(collect(&source))))?;
+        if self.hub.set(hub).is_ok() {
+            // Nobody else can have set it: the lock is new.
+            let _ = doorbell.set(built);
+        }
+        Ok(())
+    }
+}
+
+fn collect(hub: &FrameHub) -> FrameBatch {
+    let mut batch = FrameBatch::default();
+    // A panic here would unwind into Node's own frames and abort.
+    let taken = std::panic::catch_unwind(AssertUnwindSafe(|| hub.take(&mut batch)));
+    taken.map(|()| batch).unwrap_or_default()
+}
+
+/// Where this environment's frames go: `(samples: Int16Array, index: Int32Array)`, five numbers of index a frame (stream,
+/// offset, samples per channel, channels, rate); no samples per channel = the stream has ended. Set once.
+#[napi(
+    catch_unwind,
+    ts_args_type = "receive: (samples: Int16Array, index: Int32Array) => void"
+)]
+pub fn receive_audio(env: Env, receive: Function<'_, (), ()>) -> napi::Result<()> {
+    Environment::of(&env)?.audio.begin(receive)
+}
+
+fn whole(value: f64, path: &str, range: std::ops::RangeInclusive<u32>) -> napi::Result<u32> {
+    convert::integer(
+        value,
+        path,
+        i64::from(*range.start())..=i64::from(*range.end()),
+    )
+    .map_err(throw)
+}
+
+fn failed(error: RoomError) -> napi::Error {
+    throw(Error::from(error))
+}
+
+/// A local or remote track.
+#[napi]
+pub struct NativeTrack {
+    track: Arc<dyn EngineTrack>,
+}
+
+impl NativeTrack {
+    pub(super) fn new(track: Arc<dyn EngineTrack>) -> NativeTrack {
+        NativeTrack { track }
+    }
+
+    pub(super) fn engine(&self) -> Arc<dyn EngineTrack> {
+        self.track.clone()
+    }
+}
+
+#[napi]
+impl NativeTrack {
+    /// What the library says about it, as JSON, as of its creation.
+    #[napi(catch_unwind)]
+    pub fn info(&self) -> napi::Result<String> {
+        serde_json::to_string(self.track.info()).map_err(|error| {
+            let message = "what the engine told cannot be encoded";
+            throw(Error::new(Code::TransportFailed, message).with_source(error))
+        })
+    }
+
+    /// Mutes or unmutes a local track; answers the new state.
+    #[napi(catch_unwind)]
+    pub fn set_muted(&self, muted: bool) -> napi::Result<bool> {
+        let changed = self.track.set_muted(muted);
+        changed
+            .map_err(RoomError::call("muting a track"))
+            .map_err(failed)
+    }
+
+    /// Opens a stream of its audio; the frames come through `receiveAudio`.
+    #[napi(catch_unwind)]
+    pub fn open_stream(
+        &self,
+        env: Env,
+        sample_rate: f64,
+        num_channels: f64,
+        frame_size_ms: Option<f64>,
+        capacity_frames: f64,
+    ) -> napi::Result<NativeAudioStream> {
+        let options = StreamOptions {
+            sample_rate: whole(sample_rate, "sampleRate", SAMPLE_RATES)?,
+            num_channels: whole(num_channels, "numChannels", CHANNELS)?,
+            frame_size_ms: frame_size_ms
+                .map(|size| whole(size, "frameSizeMs", FRAME_SIZES_MS))
+                .transpose()?,
+            capacity_frames: whole(capacity_frames, "capacityFrames", 1..=100_000)?,
+        };
+        let Some(hub) = Environment::of(&env)?.hub() else {
+            let message = "no receiver of audio is set: call receiveAudio first";
+            return Err(throw(Error::new(Code::ConfigInvalid, message)));
+        };
+        let track = self.track.clone();
+        let opened = within_runtime_if_available(|| AudioStream::open(&hub, track, options));
+        Ok(NativeAudioStream {
+            stream: opened.map_err(failed)?,
+        })
+    }
+}
+
+/// An open stream of audio. It closes when it is collected.
+#[napi]
+pub struct NativeAudioStream {
+    stream: AudioStream,
+}
+
+#[napi]
+impl NativeAudioStream {
+    /// What the index of `receiveAudio` calls this stream.
+    #[napi(getter, catch_unwind)]
+    pub fn number(&self) -> u32 {
+        self.stream.number()
+    }
+
+    /// Frames dropped because the JavaScript thread was busy.
+    #[napi(getter, catch_unwind)]
+    pub fn dropped_frames(&self) -> f64 {
+        self.stream.dropped_frames() as f64
+    }
+
+    /// Closes it; what waits still comes. Repeating is harmless.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.stream.close();
+    }
+}
+
+/// A source of local audio.
+#[napi]
+pub struct NativeAudioSource {
+    source: Arc<AudioSource>,
+}
+
+#[napi]
+impl NativeAudioSource {
+    /// Makes a source; loads the media library if nothing has yet.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(sample_rate: f64, num_channels: f64, queue_size_ms: f64) -> napi::Result<Self> {
+        let sample_rate = whole(sample_rate, "sampleRate", SAMPLE_RATES)?;
+        let num_channels = whole(num_channels, "numChannels", CHANNELS)?;
+        let queue_size_ms = whole(queue_size_ms, "queueSize", QUEUE_SIZES_MS)?;
+        let engine = engine().map_err(throw)?;
+        let made = within_runtime_if_available(|| {
+            AudioSource::new(&*engine, sample_rate, num_channels, queue_size_ms)
+        });
+        Ok(NativeAudioSource {
+            source: Arc::new(made.map_err(failed)?),
+        })
+    }
+
+    /// Takes one frame; resolves when the source can take the next one.
+    #[napi(catch_unwind)]
+    pub fn capture<'env>(
+        &self,
+        env: &'env Env,
+        samples: &[i16],
+        samples_per_channel: f64,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let samples_per_channel = whole(samples_per_channel, "samplesPerChannel", 0..=u32::MAX)?;
+        let captured = self
+            .source
+            .capture(samples.to_vec(), samples_per_channel)
+            .map_err(failed)?;
+        spawn(env, async move { Ok(captured.await?) }, |_, ()| Ok(()))
+    }
+
+    /// Drops what was captured and not yet played.
+    #[napi(catch_unwind)]
+    pub fn clear(&self) -> napi::Result<()> {
+        self.source.clear().map_err(failed)
+    }
+
+    /// Makes a local track that carries this source.
+    #[napi(catch_unwind)]
+    pub fn create_track(&self, name: String) -> napi::Result<NativeTrack> {
+        self.source
+            .create_track(&name)
+            .map(NativeTrack::new)
+            .map_err(failed)
+    }
+
+    /// Takes no more frames. Repeating is harmless.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        self.source.close();
+    }
+}

@@ -1,0 +1,31 @@
+// One connection of a room: the native room and whether it is still there. Everything that needs a connected room asks
+// here, and is refused with one error once it has ended.
+
+import { ConnectionError } from '../errors.js'
+import { awaitNative, callNative, type native } from '../native.js'
+
+/** @internal */
+export class Session {
+  #ended = false
+
+  constructor(readonly room: native.NativeRoom) {}
+
+  end(): void {
+    this.#ended = true
+  }
+
+  check(what: string): void {
+    if (!this.#ended) return
+    throw new ConnectionError('ROOM_DISCONNECTED', `${what} needs a connected room, and this one is disconnected`)
+  }
+
+  call<T>(what: string, call: (room: native.NativeRoom) => T): T {
+    this.check(what)
+    return callNative(() => call(this.room))
+  }
+
+  async ask<T>(what: string, ask: (room: native.NativeRoom) => Promise<T>): Promise<T> {
+    this.check(what)
+    return awaitNative(() => ask(this.room))
+  }
+}
