@@ -31,6 +31,74 @@ export declare class NativeAgent {
   redact(ticket: number, text: string): string
 }
 
+/** A source of local audio. */
+export declare class NativeAudioSource {
+  /** Makes a source; loads the media library if nothing has yet. */
+  constructor(sampleRate: number, numChannels: number, queueSizeMs: number)
+  /** Takes one frame; resolves when the source can take the next one. */
+  capture(samples: Int16Array, samplesPerChannel: number): Promise<undefined>
+  /** Drops what was captured and not yet played. */
+  clear(): void
+  /** Makes a local track that carries this source. */
+  createTrack(name: string): NativeTrack
+  /** Takes no more frames. Repeating is harmless. */
+  close(): void
+}
+
+/** An open stream of audio. It closes when it is collected. */
+export declare class NativeAudioStream {
+  /** What the index of `receiveAudio` calls this stream. */
+  get number(): number
+  /** Frames dropped because the JavaScript thread was busy. */
+  get droppedFrames(): number
+  /** Closes it; what waits still comes. Repeating is harmless. */
+  close(): void
+}
+
+/** One join of a room. */
+export declare class NativeRoom {
+  /** A room that is not joined yet. */
+  constructor()
+  /** Joins; resolves to the snapshot as JSON. Once per object. */
+  connect(url: string, token: string, options: NativeConnectOptions): Promise<string>
+  /** Gives the join up: `connect` rejects with `ABORTED`, and a room that was reached meanwhile is left. */
+  cancel(): void
+  /** Waits for events and takes up to `max`; `null` after `disconnected` was taken. */
+  nextEvents(max: number): Promise<NativeEvents | undefined | null>
+  /** How many events were not delivered one by one. */
+  counters(): NativeEventCounters
+  /** Leaves. Repeating is harmless. */
+  disconnect(): Promise<undefined>
+  /** The track that a `trackSubscribed` event announced by this handle. Once per handle. */
+  takeTrack(handle: number): NativeTrack
+  /** Publishes a local track; resolves to the publication as JSON. */
+  publishTrack(track: NativeTrack, options: NativePublishOptions): Promise<string>
+  /** Takes a local track back. */
+  unpublishTrack(sid: string, stop: boolean): Promise<undefined>
+  /** Subscribes to a remote publication, or no longer. */
+  setSubscribed(sid: string, subscribed: boolean): void
+  /** Sends a data packet. */
+  publishData(payload: Uint8Array, reliable: boolean, topic: string | undefined | null, destinationIdentities: Array<string>): Promise<undefined>
+  /** Changes the local participant's metadata. */
+  setMetadata(metadata: string): Promise<undefined>
+  /** Changes the local participant's name. */
+  setName(name: string): Promise<undefined>
+  /** Changes the local participant's attributes; an empty value removes one. */
+  setAttributes(attributes: Record<string, string>): Promise<undefined>
+  /** Makes the library act out a fault. For tests. */
+  simulateScenario(scenario: number): Promise<undefined>
+}
+
+/** A local or remote track. */
+export declare class NativeTrack {
+  /** What the library says about it, as JSON, as of its creation. */
+  info(): string
+  /** Mutes or unmutes a local track; answers the new state. */
+  setMuted(muted: boolean): boolean
+  /** Opens a stream of its audio; the frames come through `receiveAudio`. */
+  openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number): NativeAudioStream
+}
+
 /** The options of an agent, complete. */
 export interface NativeAgentOptions {
   /** 1 to 3 secrets, newest first. */
@@ -65,5 +133,67 @@ export interface NativeAgentSecret {
   notAfterMs?: number
 }
 
+/** How a room is joined, complete. */
+export interface NativeConnectOptions {
+  autoSubscribe: boolean
+  adaptiveStream: boolean
+  dynacast: boolean
+  joinRetries: number
+  connectTimeoutMs: number
+  singlePeerConnection: boolean
+  rtcConfig?: NativeRtcConfig
+}
+
+/** How many events were not delivered one by one. */
+export interface NativeEventCounters {
+  coalesced: number
+  dropped: number
+}
+
+/** Events of a room: a JSON array, and the payloads of its `dataReceived` events one after the other. */
+export interface NativeEvents {
+  events: string
+  payloads?: Buffer
+}
+
+/** One ICE server. */
+export interface NativeIceServer {
+  urls: Array<string>
+  username: string
+  password: string
+}
+
+/** How a track is published; what is left out is the library's choice. */
+export interface NativePublishOptions {
+  audioMaxBitrate?: number
+  dtx?: boolean
+  red?: boolean
+  source?: number
+  stream?: string
+  preconnectBuffer?: boolean
+}
+
+/** ICE settings. */
+export interface NativeRtcConfig {
+  iceTransportType?: number
+  continualGatheringPolicy?: number
+  iceServers: Array<NativeIceServer>
+}
+
 /** The version of the native core, as in package.json. */
 export declare function nativeVersion(): string
+
+/**
+ * Loads the media library now, on another thread, so that the first join or source does not pay for it.
+ * A failure shows at the first join.
+ */
+export declare function preloadEngine(): void
+
+/**
+ * Where this environment's frames go: `(samples: Int16Array, index: Int32Array)`, five numbers of index a frame (stream,
+ * offset, samples per channel, channels, rate); no samples per channel = the stream has ended. Set once.
+ */
+export declare function receiveAudio(receive: (samples: Int16Array, index: Int32Array) => void): void
+
+/** Tells where the addon was loaded from; the media library lies beside it. `ROOMHOOK_ENGINE_PATH` wins over it. */
+export declare function setEngineDirectory(directory: string): void

@@ -773,7 +773,14 @@ if (
   }
 }
 
-const { NativeAgent, nativeVersion } = nativeBinding
+const { NativeAgent, NativeAudioSource, NativeAudioStream, NativeRoom, NativeTrack, nativeVersion, preloadEngine, receiveAudio, setEngineDirectory } = nativeBinding
 export { NativeAgent }
+export { NativeAudioSource }
+export { NativeAudioStream }
+export { NativeRoom }
+export { NativeTrack }
 export { nativeVersion }
+export { preloadEngine }
+export { receiveAudio }
+export { setEngineDirectory }
 export const __napiBindingTarget = __napiLoadedBindingTarget

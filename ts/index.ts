@@ -34,3 +34,36 @@ export {
   turnHeaders,
 } from './inference/index.js'
 export { type LogLevel, type LogRecord, setLogger } from './log.js'
+export { AudioFrame } from './room/audio-frame.js'
+export { AudioSource } from './room/audio-source.js'
+export { AudioStream, type AudioStreamOptions } from './room/audio-stream.js'
+export { preloadEngine } from './room/engine.js'
+export {
+  ConnectionQuality,
+  ConnectionState,
+  ContinualGatheringPolicy,
+  DataPacketKind,
+  DisconnectReason,
+  EncryptionType,
+  IceTransportType,
+  ParticipantKind,
+  SimulateScenarioKind,
+  StreamState,
+  TrackKind,
+  TrackSource,
+} from './room/enums.js'
+export { RoomEvent, type RoomEventMap } from './room/events.js'
+export { type DataPublishOptions, LocalParticipant } from './room/local-participant.js'
+export { type IceServer, type RoomOptions, type RtcConfiguration, TrackPublishOptions } from './room/options.js'
+export { Participant, RemoteParticipant } from './room/participant.js'
+export { LocalTrackPublication, RemoteTrackPublication, TrackPublication } from './room/publication.js'
+export { Room } from './room/room.js'
+export {
+  type AudioTrack,
+  LocalAudioTrack,
+  type LocalTrack,
+  RemoteAudioTrack,
+  type RemoteTrack,
+  RemoteVideoTrack,
+  Track,
+} from './room/track.js'

@@ -230,9 +230,8 @@ impl NativeAudioSource {
         let sample_rate = whole(sample_rate, "sampleRate", SAMPLE_RATES)?;
         let num_channels = whole(num_channels, "numChannels", CHANNELS)?;
         let queue_size_ms = whole(queue_size_ms, "queueSize", QUEUE_SIZES_MS)?;
-        let engine = engine().map_err(throw)?;
         let made = within_runtime_if_available(|| {
-            AudioSource::new(&*engine, sample_rate, num_channels, queue_size_ms)
+            AudioSource::new(&*engine(), sample_rate, num_channels, queue_size_ms)
         });
         Ok(NativeAudioSource {
             source: Arc::new(made.map_err(failed)?),

@@ -7,6 +7,7 @@ mod audio;
 mod convert;
 mod error;
 mod room;
+mod room_options;
 mod runtime;
 
 use napi_derive::napi;

@@ -6,21 +6,18 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::Weak;
 
-use napi::bindgen_prelude::within_runtime_if_available;
 use napi::Env;
 use napi_derive::napi;
 
 use super::audio;
 use super::room::Membership;
-use crate::engine;
+use crate::engine::set_library_dir;
+use crate::engine::NativeEngine;
 use crate::engine::RoomEngine;
-use crate::error::Error;
 use crate::room::FrameHub;
-use crate::room::RoomError;
 
 thread_local! {
     // Keyed by the environment's address: one thread may host several (vm contexts), each with its own end.
@@ -72,37 +69,20 @@ impl Environment {
     }
 }
 
-static ENGINE: OnceLock<Arc<dyn RoomEngine>> = OnceLock::new();
-
-/// The engine, loaded at the first call. Failures are not remembered: a mended installation works without a restart.
-pub(super) fn engine() -> Result<Arc<dyn RoomEngine>, Error> {
-    if let Some(engine) = ENGINE.get() {
-        return Ok(engine.clone());
-    }
-    let opened: Arc<dyn RoomEngine> = open().map_err(RoomError::Connect)?;
-    Ok(ENGINE.get_or_init(|| opened).clone())
+/// The engine; the media library is loaded when it is first needed.
+pub(super) fn engine() -> Arc<dyn RoomEngine> {
+    NativeEngine::new()
 }
 
 /// Tells where the addon was loaded from; the media library lies beside it. `ROOMHOOK_ENGINE_PATH` wins over it.
 #[napi(catch_unwind)]
 pub fn set_engine_directory(directory: String) {
-    let _ = PathBuf::from(directory);
+    set_library_dir(PathBuf::from(directory));
 }
 
 /// Loads the media library now, on another thread, so that the first join or source does not pay for it.
 /// A failure shows at the first join.
 #[napi(catch_unwind)]
 pub fn preload_engine() {
-    within_runtime_if_available(|| {
-        tokio::task::spawn_blocking(|| {
-            if let Err(error) = engine() {
-                tracing::debug!(code = error.code.as_str(), "the engine was not preloaded");
-            }
-        });
-    });
-}
-
-fn open() -> Result<Arc<dyn RoomEngine>, engine::EngineError> {
-    let message = "this build carries no media library";
-    Err(engine::EngineError::Unavailable(message.into()))
+    NativeEngine::preload();
 }
