@@ -2,6 +2,7 @@
 //!
 //! Refuses redirects, proxies from the environment, user names in URLs, and answers without an end.
 
+pub mod duplex;
 pub mod http;
 pub mod tls;
 pub mod ws;

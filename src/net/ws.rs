@@ -42,6 +42,9 @@ use crate::net::address;
 use crate::net::address::AddressError;
 use crate::net::tls;
 
+/// How long a peer that said goodbye may keep its end of the socket open.
+const GOODBYE: Duration = Duration::from_secs(1);
+
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// The limits of one connection.
@@ -224,6 +227,10 @@ impl WsReceiver {
                 Some(Ok(Message::Pong(_))) => return Ok(Frame::Pong),
                 Some(Ok(Message::Close(frame))) => {
                     self.close_code = frame.map(|frame| frame.code.into());
+                    // Reading on sends the answer; a peer that then keeps the socket open is not waited for.
+                    let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
+                    let _ = timeout(GOODBYE, rest).await;
+                    return Err(WsError::Closed(self.close_code));
                 }
                 Some(Ok(Message::Frame(_))) => {}
                 Some(Err(TungsteniteError::ConnectionClosed)) | None => {

@@ -9,6 +9,8 @@ mod error;
 mod room;
 mod room_options;
 mod runtime;
+mod inference;
+mod inference_socket;
 
 use napi_derive::napi;
 

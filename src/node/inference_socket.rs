@@ -1,0 +1,273 @@
+//! A gateway socket as JavaScript holds it: opened once, written without waiting, read by pulling whatever has arrived.
+//!
+//! How an attempt to open ends is a value, not an error: the status of a refused upgrade has to cross too.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use napi::bindgen_prelude::BufferSlice;
+use napi::bindgen_prelude::Either;
+use napi::bindgen_prelude::PromiseRaw;
+use napi::bindgen_prelude::Uint8Array;
+use napi::Env;
+use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
+use url::Url;
+
+use crate::error::Code;
+use crate::error::Error;
+use crate::inference::attempt::is_retryable_status;
+use crate::net::duplex::Duplex;
+use crate::net::duplex::DuplexOptions;
+use crate::net::duplex::End;
+use crate::net::duplex::Incoming;
+use crate::net::ws::Outgoing;
+use crate::net::ws::SendError;
+use crate::net::ws::WsError;
+use crate::net::ws::WsOptions;
+use crate::node::convert;
+use crate::node::error::spawn;
+use crate::node::error::throw;
+use crate::node::inference::pairs;
+
+/// One hour: no limit of a socket is longer.
+const MAX_MS: i64 = 3_600_000;
+
+/// Where a socket goes and its limits, complete.
+#[napi(object)]
+pub struct InferenceSocketOptions {
+    pub url: String,
+    /// Pairs of name and value, as they go on the wire.
+    pub headers: Vec<Vec<String>>,
+    pub connect_timeout_ms: f64,
+    pub write_timeout_ms: f64,
+    pub close_timeout_ms: f64,
+    pub ping_interval_ms: f64,
+    pub pong_timeout_ms: f64,
+    pub max_message_bytes: f64,
+    pub send_queue: f64,
+    pub receive_queue: f64,
+}
+
+/// How an attempt to open ended: `open`, `refused` (with `status`), `timeout`, `cancelled`, or `failed`.
+#[napi(object)]
+pub struct InferenceSocketOpened {
+    pub kind: String,
+    pub status: Option<u32>,
+    /// Whether the same attempt can succeed later.
+    pub retryable: bool,
+    /// For a person, unless it is open.
+    pub message: String,
+}
+
+/// How a socket ended: `peer` (with `code`, if it sent one), `local`, `silent` or `broken`.
+#[napi(object)]
+pub struct InferenceSocketEnd {
+    pub by: String,
+    pub code: Option<u32>,
+    pub message: String,
+}
+
+/// One socket. Garbage collection cuts its connection.
+#[napi]
+pub struct InferenceSocketHandle {
+    url: Url,
+    headers: Vec<(String, String)>,
+    options: DuplexOptions,
+    socket: Arc<OnceLock<Duplex>>,
+    cancelled: CancellationToken,
+}
+
+#[napi]
+impl InferenceSocketHandle {
+    /// Checks everything and connects nothing. Throws `CONFIG_INVALID`.
+    #[napi(constructor, catch_unwind)]
+    pub fn new(options: InferenceSocketOptions) -> napi::Result<Self> {
+        Self::build(options).map_err(throw)
+    }
+
+    /// Connects and upgrades. Call it once; never rejects for what the network does.
+    #[napi(catch_unwind)]
+    pub fn open<'env>(
+        &self,
+        env: &'env Env,
+    ) -> napi::Result<PromiseRaw<'env, InferenceSocketOpened>> {
+        let (url, headers, options) =
+            (self.url.clone(), self.headers.clone(), self.options.clone());
+        let (socket, cancelled) = (Arc::clone(&self.socket), self.cancelled.clone());
+        let attempt = async move {
+            let attempt = tokio::select! {
+                () = cancelled.cancelled() => return Ok(opened("cancelled", None, "cancelled")),
+                attempt = Duplex::open(&url, &headers, options) => attempt,
+            };
+            Ok(match attempt {
+                Ok(duplex) => match socket.set(duplex) {
+                    Ok(()) => opened("open", None, ""),
+                    Err(_second) => opened("failed", None, "the socket was opened before"),
+                },
+                Err(error) => failed(&error),
+            })
+        };
+        spawn(env, attempt, |_, opened| Ok(opened))
+    }
+
+    /// Abandons an attempt to open.
+    #[napi(catch_unwind)]
+    pub fn cancel(&self) {
+        self.cancelled.cancel();
+    }
+
+    /// Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended.
+    #[napi(catch_unwind)]
+    pub fn send_text(&self, text: String) -> u32 {
+        self.send(Outgoing::Text(text))
+    }
+
+    /// Queues bytes, copied; answers as `sendText`.
+    #[napi(catch_unwind)]
+    pub fn send_binary(&self, bytes: Uint8Array) -> u32 {
+        self.send(Outgoing::Binary(bytes::Bytes::copy_from_slice(&bytes)))
+    }
+
+    /// How many messages a full queue has dropped.
+    #[napi(getter, catch_unwind)]
+    pub fn dropped(&self) -> f64 {
+        self.socket.get().map_or(0, Duplex::dropped) as f64
+    }
+
+    /// Everything that has arrived, at most `max` messages, waiting for the first; null when there will be no more.
+    #[napi(
+        catch_unwind,
+        ts_return_type = "Promise<Array<string | Buffer> | null>"
+    )]
+    pub fn next<'env>(
+        &self,
+        env: &'env Env,
+        max: f64,
+    ) -> napi::Result<PromiseRaw<'env, Option<Vec<Either<String, BufferSlice<'env>>>>>> {
+        let max: usize = convert::integer(max, "max", 1..=65_536).map_err(throw)?;
+        let socket = Arc::clone(&self.socket);
+        let pull = async move {
+            Ok(match socket.get() {
+                Some(duplex) => duplex.next(max).await,
+                None => Vec::new(),
+            })
+        };
+        spawn(env, pull, |env, messages| {
+            if messages.is_empty() {
+                return Ok(None);
+            }
+            messages
+                .into_iter()
+                .map(|message| match message {
+                    Incoming::Text(text) => Ok(Either::A(text)),
+                    Incoming::Binary(bytes) => BufferSlice::copy_from(env, &bytes).map(Either::B),
+                })
+                .collect::<napi::Result<Vec<_>>>()
+                .map(Some)
+        })
+    }
+
+    /// Says goodbye; resolves when the connection is gone, after the close timeout at the latest.
+    #[napi(catch_unwind)]
+    pub fn close<'env>(
+        &self,
+        env: &'env Env,
+        code: f64,
+        reason: String,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let code: u16 = convert::integer(code, "code", 1_000..=4_999).map_err(throw)?;
+        self.cancelled.cancel();
+        let socket = Arc::clone(&self.socket);
+        let goodbye = async move {
+            if let Some(duplex) = socket.get() {
+                duplex.close(code, &reason).await;
+            }
+            Ok(())
+        };
+        spawn(env, goodbye, |_, ()| Ok(()))
+    }
+
+    /// How it ended, or null while it is open.
+    #[napi(catch_unwind)]
+    pub fn end(&self) -> Option<InferenceSocketEnd> {
+        let (by, code, message) = match self.socket.get()?.end()? {
+            End::Peer(code) => ("peer", code.map(u32::from), String::new()),
+            End::Local => ("local", None, String::new()),
+            End::Silent => ("silent", None, "the peer answered no ping".to_owned()),
+            End::Broken(why) => ("broken", None, why),
+        };
+        let by = by.to_owned();
+        Some(InferenceSocketEnd { by, code, message })
+    }
+}
+
+impl InferenceSocketHandle {
+    fn build(given: InferenceSocketOptions) -> Result<Self, Error> {
+        let url = Url::parse(&given.url)
+            .map_err(|_| Error::new(Code::ConfigInvalid, "the socket's URL cannot be parsed"))?;
+        let duration = |value: f64, path: &str| {
+            convert::integer(value, path, 1..=MAX_MS).map(Duration::from_millis)
+        };
+        let options = DuplexOptions {
+            ws: WsOptions {
+                connect_timeout: duration(given.connect_timeout_ms, "connectTimeoutMs")?,
+                write_timeout: duration(given.write_timeout_ms, "writeTimeoutMs")?,
+                max_message_bytes: convert::integer(
+                    given.max_message_bytes,
+                    "maxMessageBytes",
+                    1..=64 << 20,
+                )?,
+                queue: convert::integer(given.send_queue, "sendQueue", 1..=65_536)?,
+            },
+            receive_queue: convert::integer(given.receive_queue, "receiveQueue", 1..=65_536)?,
+            ping_interval: duration(given.ping_interval_ms, "pingIntervalMs")?,
+            pong_timeout: duration(given.pong_timeout_ms, "pongTimeoutMs")?,
+            close_timeout: duration(given.close_timeout_ms, "closeTimeoutMs")?,
+        };
+        Ok(InferenceSocketHandle {
+            url,
+            headers: pairs(given.headers),
+            options,
+            socket: Arc::default(),
+            cancelled: CancellationToken::new(),
+        })
+    }
+
+    fn send(&self, message: Outgoing) -> u32 {
+        match self.socket.get().map(|duplex| duplex.send(message)) {
+            Some(Ok(())) => 0,
+            Some(Err(SendError::Full)) => 1,
+            Some(Err(SendError::Ended)) | None => 2,
+        }
+    }
+}
+
+impl Drop for InferenceSocketHandle {
+    fn drop(&mut self) {
+        self.cancelled.cancel();
+    }
+}
+
+fn opened(kind: &str, status: Option<u16>, message: &str) -> InferenceSocketOpened {
+    InferenceSocketOpened {
+        kind: kind.to_owned(),
+        status: status.map(u32::from),
+        retryable: status.map_or(kind != "cancelled", is_retryable_status),
+        message: message.to_owned(),
+    }
+}
+
+fn failed(error: &WsError) -> InferenceSocketOpened {
+    let message = error.to_string();
+    match error {
+        WsError::Refused(status) => opened("refused", Some(*status), &message),
+        WsError::Timeout(_) => opened("timeout", None, &message),
+        WsError::Address(_) | WsError::Header => InferenceSocketOpened {
+            retryable: false,
+            ..opened("failed", None, &message)
+        },
+        _ => opened("failed", None, &message),
+    }
+}
