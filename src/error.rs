@@ -57,6 +57,8 @@ pub enum Code {
     ControlProtocol,
     /// A transport failed.
     TransportFailed,
+    /// A connection or an answer took longer than allowed.
+    TimedOut,
     /// The durable store failed.
     StoreUnavailable,
     /// The native media library cannot be used.
@@ -69,7 +71,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, in the order of `docs/errors.md`.
-    pub const ALL: [Code; 28] = [
+    pub const ALL: [Code; 29] = [
         Code::ConfigInvalid,
         Code::HookReturnInvalid,
         Code::IdentityMismatch,
@@ -94,6 +96,7 @@ impl Code {
         Code::RoomDisconnected,
         Code::ControlProtocol,
         Code::TransportFailed,
+        Code::TimedOut,
         Code::StoreUnavailable,
         Code::EngineUnavailable,
         Code::Closed,
@@ -127,6 +130,7 @@ impl Code {
             Code::RoomDisconnected => "ROOM_DISCONNECTED",
             Code::ControlProtocol => "CONTROL_PROTOCOL",
             Code::TransportFailed => "TRANSPORT_FAILED",
+            Code::TimedOut => "TIMED_OUT",
             Code::StoreUnavailable => "STORE_UNAVAILABLE",
             Code::EngineUnavailable => "ENGINE_UNAVAILABLE",
             Code::Closed => "CLOSED",

@@ -23,6 +23,7 @@ export const ERROR_CODES = {
     'ROOM_DISCONNECTED',
     'CONTROL_PROTOCOL',
     'TRANSPORT_FAILED',
+    'TIMED_OUT',
     'STORE_UNAVAILABLE',
     'ENGINE_UNAVAILABLE',
   ],
@@ -83,8 +84,13 @@ export class JobError extends RoomhookError {}
 /** An endpoint could not be served. */
 export class DeliveryError extends RoomhookError {}
 
-/** The network, the room, the store or the media library failed. */
-export class ConnectionError extends RoomhookError {}
+/** The network, the room, the store or the media library failed. One that took too long is named `TimeoutError`. */
+export class ConnectionError extends RoomhookError {
+  constructor(code: ErrorCode, message: string, options: RoomhookErrorOptions = {}) {
+    super(code, message, options)
+    if (code === 'TIMED_OUT') this.name = 'TimeoutError'
+  }
+}
 
 /** You closed or cancelled it. An aborted operation has the name `AbortError`, as the platform's own. */
 export class ClosedError extends RoomhookError {

@@ -125,6 +125,14 @@ impl Duplex {
         self.sender.send(message)
     }
 
+    /// Waits until there is room for a message, or the socket has ended.
+    pub async fn ready(&self) -> Result<(), SendError> {
+        tokio::select! {
+            _ = self.ended() => Err(SendError::Ended),
+            ready = self.sender.ready() => ready,
+        }
+    }
+
     /// How many messages a full queue has dropped.
     pub fn dropped(&self) -> u64 {
         self.sender.dropped()
@@ -146,6 +154,16 @@ impl Duplex {
         self.end.borrow().clone()
     }
 
+    /// Waits for its end.
+    pub async fn ended(&self) -> End {
+        let mut end = self.end.clone();
+        match end.wait_for(Option::is_some).await {
+            Ok(told) => told.clone().unwrap_or(End::Local),
+            // The pump tells the end before it goes; if it could not, it was torn down with the runtime.
+            Err(_) => End::Local,
+        }
+    }
+
     /// Says goodbye and returns when the connection is gone, after the close timeout at the latest. Repeating waits for
     /// the same end.
     pub async fn close(&self, code: u16, reason: &str) {
@@ -159,7 +177,7 @@ impl Duplex {
             // The pump is gone only after it has told the end.
             let _ = goodbye.send(Goodbye { code, reason }).await;
         }
-        let _ = self.end.clone().wait_for(Option::is_some).await;
+        self.ended().await;
     }
 }
 

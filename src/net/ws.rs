@@ -159,6 +159,15 @@ impl WsSender {
         })
     }
 
+    /// Waits until the queue has room, or the connection has ended.
+    pub async fn ready(&self) -> Result<(), SendError> {
+        self.queue
+            .reserve()
+            .await
+            .map(drop)
+            .map_err(|_| SendError::Ended)
+    }
+
     /// How many messages a full queue has dropped.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)

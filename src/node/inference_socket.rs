@@ -189,18 +189,45 @@ impl InferenceSocketHandle {
         spawn(env, goodbye, |_, ()| Ok(()))
     }
 
-    /// How it ended, or null while it is open.
+    /// Waits until there is room for a message: false when the socket has ended instead.
     #[napi(catch_unwind)]
-    pub fn end(&self) -> Option<InferenceSocketEnd> {
-        let (by, code, message) = match self.socket.get()?.end()? {
-            End::Peer(code) => ("peer", code.map(u32::from), String::new()),
-            End::Local => ("local", None, String::new()),
-            End::Silent => ("silent", None, "the peer answered no ping".to_owned()),
-            End::Broken(why) => ("broken", None, why),
+    pub fn ready<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, bool>> {
+        let socket = Arc::clone(&self.socket);
+        let wait = async move {
+            Ok(match socket.get() {
+                Some(duplex) => duplex.ready().await.is_ok(),
+                None => false,
+            })
         };
-        let by = by.to_owned();
-        Some(InferenceSocketEnd { by, code, message })
+        spawn(env, wait, |_, ready| Ok(ready))
     }
+
+    /// Waits for the end of a socket that is open; until then the process stays alive.
+    #[napi(catch_unwind)]
+    pub fn ended<'env>(
+        &self,
+        env: &'env Env,
+    ) -> napi::Result<PromiseRaw<'env, InferenceSocketEnd>> {
+        let socket = Arc::clone(&self.socket);
+        let wait = async move {
+            Ok(match socket.get() {
+                Some(duplex) => end_of(duplex.ended().await),
+                None => end_of(End::Local),
+            })
+        };
+        spawn(env, wait, |_, end| Ok(end))
+    }
+}
+
+fn end_of(end: End) -> InferenceSocketEnd {
+    let (by, code, message) = match end {
+        End::Peer(code) => ("peer", code.map(u32::from), String::new()),
+        End::Local => ("local", None, String::new()),
+        End::Silent => ("silent", None, "the peer answered no ping".to_owned()),
+        End::Broken(why) => ("broken", None, why),
+    };
+    let by = by.to_owned();
+    InferenceSocketEnd { by, code, message }
 }
 
 impl InferenceSocketHandle {

@@ -1,0 +1,54 @@
+// What may stand in a request's body. `extra_headers`, `extra_body` and `extra_query` are arguments of a client, not of
+// the model: copied into a body they reach the model's server, so they are taken out. Bodies that are streams, forms or
+// not JSON are never touched.
+
+import { log } from '../log.js'
+import { type HeaderEntry, type OnDrop, recordEntries } from './headers.js'
+
+const STRAY = ['extra_headers', 'extra_body', 'extra_query'] as const
+
+/** A body ready to send, and the headers that stood in it. */
+export interface PlainBody {
+  body: unknown
+  headers: HeaderEntry[]
+}
+
+/** Takes stray client arguments out of a JSON body. `extra_headers` become headers of the call; the others are dropped. */
+export function withoutStrayArguments(body: unknown, onDrop: OnDrop): PlainBody {
+  const text = textOf(body)
+  if (text === undefined) return { body, headers: [] }
+  const parsed = parseObject(text)
+  const found = STRAY.filter((name) => parsed !== undefined && Object.hasOwn(parsed, name))
+  if (parsed === undefined || found.length === 0) return { body, headers: [] }
+  log.warn('client arguments were taken out of a request body', { names: found })
+  const extra = parsed.extra_headers
+  for (const name of found) delete parsed[name]
+  const headers =
+    typeof extra === 'object' && extra !== null && !Array.isArray(extra)
+      ? recordEntries(extra as Readonly<Record<string, unknown>>, onDrop)
+      : []
+  return { body: JSON.stringify(parsed), headers }
+}
+
+/** The body as text if it can hold a stray argument at all; looking for the word is far cheaper than parsing. */
+function textOf(body: unknown): string | undefined {
+  if (typeof body === 'string') return body.includes('"extra_') ? body : undefined
+  const bytes =
+    body instanceof Uint8Array ? Buffer.from(body.buffer, body.byteOffset, body.byteLength) : arrayBufferOf(body)
+  return bytes?.includes('"extra_') === true ? bytes.toString('utf8') : undefined
+}
+
+function arrayBufferOf(body: unknown): Buffer | undefined {
+  return body instanceof ArrayBuffer ? Buffer.from(body) : undefined
+}
+
+function parseObject(text: string): Record<string, unknown> | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed)
+      ? (parsed as Record<string, unknown>)
+      : undefined
+  } catch {
+    return undefined
+  }
+}

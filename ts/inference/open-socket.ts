@@ -1,0 +1,167 @@
+// `inferenceSocket`: opens a socket of the gateway with the same headers, tokens and retries as its HTTP requests. An
+// attempt that is refused, times out or closes before it opened rejects, and leaves no connection behind.
+
+import { checkSignal, withSignal } from '../abort.js'
+import { ConfigError, ConnectionError, type RoomhookError } from '../errors.js'
+import { log } from '../log.js'
+import { awaitNative, callNative, native } from '../native.js'
+import { checkInteger, checkOptions, checkStrings, invalid } from '../options.js'
+import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
+import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
+import { type HeaderEntry, type HeaderInput, headerEntries, warnDropped } from './headers.js'
+import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
+import { InferenceSocket } from './socket.js'
+
+/** Options of `inferenceSocket`. */
+export interface InferenceSocketOptions extends GatewayOptions, Omit<InferenceCallOptions, 'turn'> {
+  /** Which of the gateway's sockets. */
+  service: 'stt' | 'tts' | 'eot' | 'bargein'
+  /** The query, e.g. `{ model: 'deepgram/nova-3' }`. */
+  query?: Readonly<Record<string, string>>
+  /** Further headers of the upgrade request. */
+  headers?: HeaderInput
+  /** How long connecting, TLS and the upgrade may take together, in milliseconds. Default: 10000. */
+  connectTimeoutMs?: number
+  /** How long one message may take to leave before the connection counts as broken. Default: 10000. */
+  writeTimeoutMs?: number
+  /** How long `close()` waits for the gateway's goodbye. Default: 2000. */
+  closeTimeoutMs?: number
+  /** How long nothing may arrive before a ping is sent. Default: 10000. */
+  pingIntervalMs?: number
+  /** How long nothing may arrive after that ping before the gateway counts as gone. Default: 5000. */
+  pongTimeoutMs?: number
+  /** The largest message taken. Default: 4194304. */
+  maxMessageBytes?: number
+  /** How many messages wait to be sent at most. Default: 256. */
+  sendQueue?: number
+  /** How many received messages wait to be read before the gateway is made to wait. Default: 256. */
+  receiveQueue?: number
+  /** How often and when a failed attempt is made again; `false`: never. */
+  retry?: InferenceRetryOptions | false
+  /** Abandons the attempt to open. */
+  signal?: AbortSignal
+}
+
+const LIMITS = {
+  connectTimeoutMs: [10_000, 3_600_000],
+  writeTimeoutMs: [10_000, 3_600_000],
+  closeTimeoutMs: [2_000, 3_600_000],
+  pingIntervalMs: [10_000, 3_600_000],
+  pongTimeoutMs: [5_000, 3_600_000],
+  maxMessageBytes: [4 << 20, 64 << 20],
+  sendQueue: [256, 65_536],
+  receiveQueue: [256, 65_536],
+} as const
+
+type LimitName = keyof typeof LIMITS
+const LIMIT_NAMES = Object.keys(LIMITS) as LimitName[]
+const SERVICES: readonly unknown[] = ['stt', 'tts', 'eot', 'bargein']
+
+interface Plan {
+  pipeline: Pipeline
+  url: string
+  headers: HeaderEntry[]
+  limits: Record<LimitName, number>
+  retry: RetryPolicy
+  signal: AbortSignal | undefined
+}
+
+/**
+ * Opens a socket of LiveKit's inference gateway.
+ *
+ * @throws ConfigError `CONFIG_INVALID` for a wrong option or missing keys. ConnectionError `TIMED_OUT` when it was not
+ * open in time, `TRANSPORT_FAILED` with `details.statusCode` when the gateway refused the upgrade (408, 429, 499 and 5xx
+ * are retryable) or without when it closed or failed before it opened (retryable). ClosedError `ABORTED`.
+ */
+export async function inferenceSocket(options: InferenceSocketOptions): Promise<InferenceSocket> {
+  const plan = checkPlan(options)
+  const { pipeline, retry, signal } = plan
+  let token = pipeline.gateway.token()
+  let refreshed = false
+  for (let attempt = 1; ; ) {
+    const outcome = await open(plan, token)
+    if (outcome instanceof InferenceSocket) return outcome
+    const status = outcome.details?.statusCode as number | undefined
+    if (status === 401 && !refreshed) {
+      refreshed = true
+      token = pipeline.gateway.tokenAfter(token)
+      continue
+    }
+    const wait = outcome.retryable ? retryWait(retry, attempt, status, undefined) : undefined
+    if (wait === undefined) throw outcome
+    log.info('an inference socket did not open and is tried again', {
+      attempt,
+      waitMs: wait,
+      ...(status === undefined ? {} : { status }),
+    })
+    await withSignal(
+      signal,
+      () => pause(wait, signal),
+      () => undefined,
+    )
+    token = pipeline.gateway.token()
+    attempt += 1
+  }
+}
+
+function checkPlan(options: InferenceSocketOptions): Plan {
+  const given = checkOptions(options, 'options', [
+    ...GATEWAY_KEYS,
+    ...CALL_KEYS.filter((key) => key !== 'turn'),
+    ...LIMIT_NAMES,
+    'service',
+    'query',
+    'headers',
+    'retry',
+    'signal',
+  ])
+  const { service } = given
+  if (!SERVICES.includes(service)) throw invalid('options.service', "'stt', 'tts', 'eot' or 'bargein'", service)
+  const onDrop = warnDropped({ by: 'inferenceSocket' })
+  const gateway = new GatewayAccess(given, 'options')
+  const limits = Object.fromEntries(
+    LIMIT_NAMES.map((name) => {
+      const [initial, max] = LIMITS[name]
+      return [name, checkInteger(given[name] ?? initial, `options.${name}`, 1, max)]
+    }),
+  ) as Record<LimitName, number>
+  return {
+    pipeline: { gateway, choices: checkChoices(given, 'options'), hooks: false, onDrop },
+    url: gateway.socketURL(service as string, Object.entries(checkStrings(given.query ?? {}, 'options.query'))),
+    headers: headerEntries(given.headers, 'options.headers', onDrop),
+    limits,
+    retry: checkRetry(given.retry, 'options.retry'),
+    signal: checkSignal(given.signal, 'options.signal'),
+  }
+}
+
+async function open(plan: Plan, token: string): Promise<InferenceSocket | RoomhookError> {
+  const { pipeline, url, limits, signal } = plan
+  const headers = attemptHeaders(pipeline, pipeline.choices, plan.headers, token, true)
+  const handle = callNative(
+    () => new native.InferenceSocketHandle({ url, headers: Object.entries(headers), ...limits }),
+  )
+  const opened = await withSignal(
+    signal,
+    () => awaitNative(() => handle.open()),
+    () => handle.cancel(),
+  )
+  if (opened.kind === 'open') return new InferenceSocket(handle)
+  const { status, retryable, message } = opened
+  if (opened.kind === 'timeout') {
+    const { connectTimeoutMs } = limits
+    const expected = `expected the inference gateway to open the socket within ${connectTimeoutMs} ms`
+    return new ConnectionError('TIMED_OUT', expected, { retryable, details: { timeoutMs: connectTimeoutMs } })
+  }
+  if (opened.kind === 'refused') {
+    return new ConnectionError(
+      'TRANSPORT_FAILED',
+      `expected the inference gateway to open the socket, but it answered HTTP ${status}`,
+      { retryable, details: { statusCode: status } },
+    )
+  }
+  if (!retryable) return new ConfigError('CONFIG_INVALID', `the socket cannot be opened: ${message}`)
+  return new ConnectionError('TRANSPORT_FAILED', `the inference gateway did not open the socket: ${message}`, {
+    retryable,
+  })
+}

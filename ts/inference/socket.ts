@@ -1,0 +1,135 @@
+// An open socket of the gateway, pulled by its reader: what is not read makes the gateway wait. It refuses to lose a
+// received message, and to hang while it closes.
+
+import { ConnectionError } from '../errors.js'
+import { awaitNative, callNative, type native } from '../native.js'
+import { checkInteger, checkString, invalid } from '../options.js'
+
+/** How a socket ended. */
+export interface InferenceSocketEnd {
+  /**
+   * `peer`: the gateway closed it; `local`: we did; `silent`: the gateway answered no ping; `broken`: the connection
+   * failed, or the gateway broke the WebSocket protocol.
+   */
+  by: 'peer' | 'local' | 'silent' | 'broken'
+  /** The gateway's close code, if it sent one. */
+  code?: number
+}
+
+type Handle = InstanceType<typeof native.InferenceSocketHandle>
+
+/** How many messages one crossing hands over at most. */
+const BATCH = 64
+
+/**
+ * A socket of the gateway. Read it with `for await` (or `receive`), by one reader at a time. An open one keeps the
+ * process alive; `await using` closes it.
+ */
+export class InferenceSocket implements AsyncIterable<string | Uint8Array>, AsyncDisposable {
+  /** Resolves with how the socket ended, once it has. Never rejects. */
+  readonly closed: Promise<InferenceSocketEnd>
+  readonly #handle: Handle
+  #inbox: readonly (string | Uint8Array)[] = []
+  #next = 0
+  #pull: Promise<void> | undefined
+  #over = false
+
+  /** @internal The handle must be open. */
+  constructor(handle: Handle) {
+    this.#handle = handle
+    this.closed = handle.ended().then(({ by, code }) => ({
+      by: by as InferenceSocketEnd['by'],
+      ...(code === undefined ? {} : { code }),
+    }))
+  }
+
+  /**
+   * Queues a text or a copy of some bytes, without waiting. `false`: it was not queued, because the queue is full (it is
+   * counted in `droppedMessages`; await `ready()` first where nothing may be lost) or because the socket has ended.
+   */
+  send(data: string | Uint8Array): boolean {
+    if (typeof data === 'string') return callNative(() => this.#handle.sendText(data)) === 0
+    if (data instanceof Uint8Array) return callNative(() => this.#handle.sendBinary(data)) === 0
+    throw invalid('data', 'a string or a Uint8Array', data)
+  }
+
+  /** Waits until there is room for a message: `false` when the socket has ended instead. */
+  ready(): Promise<boolean> {
+    return awaitNative(() => this.#handle.ready())
+  }
+
+  /** How many messages were not sent because the queue was full. */
+  get droppedMessages(): number {
+    return callNative(() => this.#handle.dropped)
+  }
+
+  /**
+   * The next message; `undefined` once the socket has been closed by either side and everything is read.
+   * @throws ConnectionError `TIMED_OUT` (the gateway answered no ping) or `TRANSPORT_FAILED` (the connection broke).
+   */
+  async receive(): Promise<string | Uint8Array | undefined> {
+    while (this.#next >= this.#inbox.length) {
+      if (this.#over) return this.#end()
+      this.#pull ??= this.#refill()
+      await this.#pull
+    }
+    return this.#inbox[this.#next++]
+  }
+
+  /** The messages until the socket is closed; throws as `receive`. Leaving the loop early does not close the socket. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<string | Uint8Array, void, void> {
+    for (;;) {
+      const message = await this.receive()
+      if (message === undefined) return
+      yield message
+    }
+  }
+
+  /**
+   * Sends what is queued, says goodbye, and resolves when the connection is gone: after `closeTimeoutMs` at the latest,
+   * whatever the gateway does. Messages that arrive meanwhile are not kept. Repeating is harmless.
+   *
+   * @param code 1000, or 3000 to 4999. Default: 1000.
+   * @param reason At most 123 bytes. Default: empty.
+   */
+  async close(code = 1000, reason = ''): Promise<void> {
+    const checked = code === 1000 ? code : checkInteger(code, 'code', 3000, 4999)
+    if (Buffer.byteLength(checkString(reason, 'reason')) > 123) throw invalid('reason', 'at most 123 bytes', reason)
+    await awaitNative(() => this.#handle.close(checked, reason))
+    await this.closed
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close()
+  }
+
+  async #refill(): Promise<void> {
+    try {
+      const messages = await this.#handle.next(BATCH)
+      this.#inbox = messages ?? []
+      this.#next = 0
+      this.#over = messages === null
+    } finally {
+      this.#pull = undefined
+    }
+  }
+
+  async #end(): Promise<undefined> {
+    const { by } = await this.closed
+    if (by === 'silent') {
+      throw new ConnectionError('TIMED_OUT', 'expected the inference gateway to answer a ping; open a new socket', {
+        retryable: true,
+      })
+    }
+    if (by === 'broken') {
+      throw new ConnectionError(
+        'TRANSPORT_FAILED',
+        'the connection to the inference gateway broke; open a new socket',
+        {
+          retryable: true,
+        },
+      )
+    }
+    return undefined
+  }
+}
