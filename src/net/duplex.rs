@@ -157,11 +157,9 @@ impl Duplex {
     /// Waits for its end.
     pub async fn ended(&self) -> End {
         let mut end = self.end.clone();
-        match end.wait_for(Option::is_some).await {
-            Ok(told) => told.clone().unwrap_or(End::Local),
-            // The pump tells the end before it goes; if it could not, it was torn down with the runtime.
-            Err(_) => End::Local,
-        }
+        let told = end.wait_for(Option::is_some).await.ok();
+        // The pump tells the end before it goes; if it could not, it was torn down with the runtime.
+        told.and_then(|told| told.clone()).unwrap_or(End::Local)
     }
 
     /// Says goodbye and returns when the connection is gone, after the close timeout at the latest. Repeating waits for
