@@ -1,0 +1,37 @@
+// Captures the package's log records, so that tests can say what was logged and what must not have been.
+
+import { type LogRecord, setLogger } from '../../ts/log.js'
+
+/** Captured records; the console is silent while it lives. */
+export class CapturedLogs implements Disposable {
+  readonly records: LogRecord[] = []
+
+  constructor() {
+    setLogger({ level: 'trace', sink: (record) => this.records.push(record) })
+  }
+
+  /** Records of a level whose fields include these. */
+  matching(level: LogRecord['level'], fields: Record<string, unknown> = {}): LogRecord[] {
+    return this.records.filter(
+      (record) =>
+        record.level === level && Object.entries(fields).every(([name, value]) => record.fields[name] === value),
+    )
+  }
+
+  /** Everything as one text: messages, fields, and what errors among them print. */
+  text(): string {
+    return this.records
+      .map(
+        ({ message, fields }) => `${message} ${JSON.stringify(fields, printable)} ${Object.values(fields).join(' ')}`,
+      )
+      .join('\n')
+  }
+
+  [Symbol.dispose](): void {
+    setLogger({ level: 'warn', sink: () => undefined })
+  }
+}
+
+function printable(_key: string, value: unknown): unknown {
+  return value instanceof Error ? `${value.stack} ${String(value.cause)}` : value
+}
