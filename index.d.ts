@@ -9,6 +9,42 @@
  */
 export declare const __napiBindingTarget: 'native' | 'wasm32-wasi' | 'wasm32-wasip1'
 
+/** Where inference requests go, and what signs their tokens. */
+export declare class InferenceGateway {
+  /** Looks base URL and keys up. Throws `CONFIG_INVALID` when one is missing or malformed. */
+  constructor(options: InferenceGatewayOptions)
+  /** `http` or `https`, without a slash at the end. */
+  get baseUrl(): string
+  /** Mints a token that lives from `nowSeconds` on. `id` makes two tokens of one second differ. */
+  token(nowSeconds: number, ttlSeconds: number, id: string): string
+  /** The WebSocket URL of a service; `query` is pairs of name and value. */
+  socketUrl(service: string, query: Array<Array<string>>): string
+}
+
+/** One socket. Garbage collection cuts its connection. */
+export declare class InferenceSocketHandle {
+  /** Checks everything and connects nothing. Throws `CONFIG_INVALID`. */
+  constructor(options: InferenceSocketOptions)
+  /** Connects and upgrades. Call it once; never rejects for what the network does. */
+  open(): Promise<InferenceSocketOpened>
+  /** Abandons an attempt to open. */
+  cancel(): void
+  /** Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended. */
+  sendText(text: string): number
+  /** Queues bytes, copied; answers as `sendText`. */
+  sendBinary(bytes: Uint8Array): number
+  /** How many messages a full queue has dropped. */
+  get dropped(): number
+  /** Everything that has arrived, at most `max` messages, waiting for the first; null when there will be no more. */
+  next(max: number): Promise<Array<string | Buffer> | null>
+  /** Says goodbye; resolves when the connection is gone, after the close timeout at the latest. */
+  close(code: number, reason: string): Promise<undefined>
+  /** Waits until there is room for a message: false when the socket has ended instead. */
+  ready(): Promise<boolean>
+  /** Waits for the end of a socket that is open; until then the process stays alive. */
+  ended(): Promise<InferenceSocketEnd>
+}
+
 /** The receiving end of the webhook protocol. */
 export declare class NativeAgent {
   /** Checks the options; nothing is opened. */
@@ -98,6 +134,64 @@ export declare class NativeTrack {
   /** Opens a stream of its audio; the frames come through `receiveAudio`. */
   openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number): NativeAudioStream
 }
+
+/** What was given, and the environment it is completed from. */
+export interface InferenceGatewayOptions {
+  baseUrl?: string
+  apiKey?: string
+  apiSecret?: string
+  /** The variables of `inferenceVariables()` that are set. */
+  environment: Record<string, string>
+}
+
+/** How often and when a call is tried again. */
+export interface InferenceRetry {
+  maxRetries: number
+  waitsMs: Array<number>
+  maxRetryAfterMs: number
+  jitter: number
+}
+
+/**
+ * The wait in milliseconds before the attempt after number `attempt` (counted from 1), or null when that was the last.
+ * `status` is the HTTP status it ended with, absent when there was no answer; `retryAfter` the header's value.
+ */
+export declare function inferenceRetryWait(policy: InferenceRetry, attempt: number, status: number | undefined | null, retryAfter: string | undefined | null, nowMs: number, random: number): number | null
+
+/** How a socket ended: `peer` (with `code`, if it sent one), `local`, `silent` or `broken`. */
+export interface InferenceSocketEnd {
+  by: string
+  code?: number
+  message: string
+}
+
+/** How an attempt to open ended: `open`, `refused` (with `status`), `timeout`, `cancelled`, or `failed`. */
+export interface InferenceSocketOpened {
+  kind: string
+  status?: number
+  /** Whether the same attempt can succeed later. */
+  retryable: boolean
+  /** For a person, unless it is open. */
+  message: string
+}
+
+/** Where a socket goes and its limits, complete. */
+export interface InferenceSocketOptions {
+  url: string
+  /** Pairs of name and value, as they go on the wire. */
+  headers: Array<Array<string>>
+  connectTimeoutMs: number
+  writeTimeoutMs: number
+  closeTimeoutMs: number
+  pingIntervalMs: number
+  pongTimeoutMs: number
+  maxMessageBytes: number
+  sendQueue: number
+  receiveQueue: number
+}
+
+/** The variables that `InferenceGateway` looks at. */
+export declare function inferenceVariables(): Array<string>
 
 /** The options of an agent, complete. */
 export interface NativeAgentOptions {

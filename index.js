@@ -773,12 +773,16 @@ if (
   }
 }
 
-const { NativeAgent, NativeAudioSource, NativeAudioStream, NativeRoom, NativeTrack, nativeVersion, preloadEngine, receiveAudio, setEngineDirectory } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeVersion, preloadEngine, receiveAudio, setEngineDirectory } = nativeBinding
+export { InferenceGateway }
+export { InferenceSocketHandle }
 export { NativeAgent }
 export { NativeAudioSource }
 export { NativeAudioStream }
 export { NativeRoom }
 export { NativeTrack }
+export { inferenceRetryWait }
+export { inferenceVariables }
 export { nativeVersion }
 export { preloadEngine }
 export { receiveAudio }

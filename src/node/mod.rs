@@ -6,11 +6,11 @@ mod agent;
 mod audio;
 mod convert;
 mod error;
+mod inference;
+mod inference_socket;
 mod room;
 mod room_options;
 mod runtime;
-mod inference;
-mod inference_socket;
 
 use napi_derive::napi;
 
