@@ -21,7 +21,8 @@ const MAX_FRAME_MS: u32 = 1_000;
 const MAX_QUEUE_FRAMES: u32 = 10_000;
 const MAX_JOIN_RETRIES: u32 = 100;
 const MAX_CONNECT_TIMEOUT_MS: u64 = 600_000;
-const BITRATES: std::ops::RangeInclusive<u64> = 500..=10_000_000;
+/// What Opus can do.
+const BITRATES: std::ops::RangeInclusive<u64> = 6_000..=510_000;
 const LAST_SCENARIO: i32 = 8;
 
 fn refuse(message: String) -> Result<(), EngineError> {
@@ -118,11 +119,9 @@ pub(super) fn audio_source(options: AudioSourceOptions) -> Result<(), EngineErro
 pub(super) fn audio_stream(options: AudioStreamOptions) -> Result<(), EngineError> {
     format(options.sample_rate, options.num_channels)?;
     if let Some(length) = options.frame_size_ms {
-        let whole = (u64::from(options.sample_rate) * u64::from(length)).is_multiple_of(1_000);
-        if !(1..=MAX_FRAME_MS).contains(&length) || !whole {
+        if !(1..=MAX_FRAME_MS).contains(&length) {
             return refuse(format!(
-                "frame size: expected 1 to {MAX_FRAME_MS} ms that hold a whole number of samples at {} Hz, got {length}",
-                options.sample_rate
+                "frame size: expected 1 to {MAX_FRAME_MS} ms, got {length}"
             ));
         }
     }
@@ -180,4 +179,134 @@ pub(super) fn publish(options: &PublishOptions) -> Result<(), EngineError> {
 /// A scenario to simulate.
 pub(super) fn scenario(scenario: i32) -> Result<(), EngineError> {
     one_of("scenario", Some(scenario), 0..=LAST_SCENARIO)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::RtcConfig;
+
+    const STREAM: AudioStreamOptions = AudioStreamOptions {
+        sample_rate: 48_000,
+        num_channels: 1,
+        frame_size_ms: None,
+        queue_size_frames: 10,
+    };
+
+    fn options() -> ConnectOptions {
+        ConnectOptions {
+            auto_subscribe: true,
+            adaptive_stream: false,
+            dynacast: false,
+            join_retries: 0,
+            connect_timeout_ms: 1_000,
+            single_peer_connection: true,
+            rtc_config: None,
+        }
+    }
+
+    #[test]
+    fn inputs_that_would_abort_the_process_are_refused() {
+        let source = |sample_rate, num_channels, queue_size_ms| {
+            audio_source(AudioSourceOptions {
+                sample_rate,
+                num_channels,
+                queue_size_ms,
+            })
+            .is_ok()
+        };
+        assert!(source(48_000, 1, 1_000) && source(22_050, 2, 10) && source(16_000, 1, 0));
+        for (rate, channels, queue) in [
+            (48_000, 0, 1_000),
+            (48_000, 3, 1_000),
+            (48_000, 1, 15),
+            (48_000, 1, 600_010),
+            (0, 1, 1_000),
+            (7_999, 1, 1_000),
+            (192_001, 1, 1_000),
+            (22_050, 1, 0),
+        ] {
+            assert!(!source(rate, channels, queue), "{rate} {channels} {queue}");
+        }
+        let stream = |num_channels, frame_size_ms, queue_size_frames| {
+            audio_stream(AudioStreamOptions {
+                num_channels,
+                frame_size_ms,
+                queue_size_frames,
+                ..STREAM
+            })
+            .is_ok()
+        };
+        assert!(stream(1, None, 1) && stream(2, Some(20), 10_000));
+        for (channels, length, queue) in [
+            (0, Some(20), 1),
+            (1, Some(0), 1),
+            (1, Some(1_001), 1),
+            (1, None, 0),
+        ] {
+            assert!(
+                !stream(channels, length, queue),
+                "{channels} {length:?} {queue}"
+            );
+        }
+        assert!(track_sid("TR_x").is_ok() && track_sid("PA_x").is_err());
+        assert!(scenario(8).is_ok() && scenario(9).is_err() && scenario(-1).is_err());
+        let bitrate = |audio_max_bitrate| PublishOptions {
+            audio_max_bitrate,
+            ..Default::default()
+        };
+        assert!(publish(&bitrate(None)).is_ok() && publish(&bitrate(Some(64_000))).is_ok());
+        assert!(publish(&bitrate(Some(1))).is_err());
+        let source = PublishOptions {
+            source: Some(5),
+            ..Default::default()
+        };
+        assert!(publish(&source).is_err());
+    }
+
+    #[test]
+    fn a_frame_must_fit_its_source() {
+        let source = |num_channels, queue_size_ms| AudioSourceOptions {
+            sample_rate: 48_000,
+            num_channels,
+            queue_size_ms,
+        };
+        assert!(frame(source(2, 1_000), 960, 480).is_ok());
+        assert!(frame(source(2, 1_000), 961, 480).is_err());
+        assert!(frame(source(1, 1_000), 7, 7).is_ok());
+        assert!(frame(source(1, 0), 960, 960).is_ok());
+        assert!(frame(source(1, 0), 481, 481).is_err());
+    }
+
+    #[test]
+    fn a_join_needs_a_websocket_url_a_plain_token_and_known_settings() {
+        let check = |url, token, options: &ConnectOptions| connect(url, token, options).is_ok();
+        assert!(check("wss://host:7880/path", "a.b-c_d.e", &options()));
+        for url in ["", "host", "ftp://host", "ws://", "ws://host:99999"] {
+            assert!(!check(url, "a.b.c", &options()), "{url}");
+        }
+        for token in ["", "a b", "a\nb", "é"] {
+            assert!(!check("ws://host", token, &options()), "{token}");
+        }
+        let retries = ConnectOptions {
+            join_retries: 101,
+            ..options()
+        };
+        let timeout = ConnectOptions {
+            connect_timeout_ms: 0,
+            ..options()
+        };
+        let ice = |ice_transport_type, continual_gathering_policy| ConnectOptions {
+            rtc_config: Some(RtcConfig {
+                ice_transport_type,
+                continual_gathering_policy,
+                ice_servers: Vec::new(),
+            }),
+            ..options()
+        };
+        assert!(check("ws://host", "t", &ice(Some(2), Some(1))));
+        for bad in [retries, timeout, ice(Some(3), None), ice(None, Some(-1))] {
+            assert!(!check("ws://host", "t", &bad));
+        }
+    }
 }

@@ -99,8 +99,13 @@ fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<Engin
             sid: event.publication_sid,
         },
         Message::TrackSubscribed(event) => EngineEvent::TrackSubscribed {
+            track: Arc::new(Track::remote(
+                router,
+                room,
+                &event.participant_identity,
+                event.track,
+            )),
             identity: event.participant_identity,
-            track: Arc::new(Track::remote(router, room, event.track)),
         },
         Message::TrackUnsubscribed(event) => EngineEvent::TrackUnsubscribed {
             identity: event.participant_identity,

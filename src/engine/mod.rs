@@ -30,6 +30,8 @@ mod rooms;
 mod router;
 mod source;
 mod streams;
+#[cfg(test)]
+mod tests;
 mod track;
 mod words;
 
@@ -119,7 +121,8 @@ pub trait EngineRoom: Send + Sync {
 pub struct Connected {
     /// The room.
     pub room: Arc<dyn EngineRoom>,
-    /// The room's events in order. The last one is always `Disconnected`, exactly once; then the channel closes.
+    /// The room's events in order. The last two are always `ConnectionStateChanged` to disconnected (unless the library
+    /// said so earlier) and `Disconnected`, exactly once; then the channel closes.
     pub events: mpsc::UnboundedReceiver<EngineEvent>,
     /// The room's state at the join.
     pub info: RoomInfo,

@@ -191,6 +191,30 @@ fn take_over(router: &Arc<Router>, joined: Joined) -> Result<Connected, EngineEr
     })
 }
 
+/// Joins, with the arguments checked and the library loaded.
+pub(super) async fn join(
+    router: &Arc<Router>,
+    url: &str,
+    token: &str,
+    options: ConnectOptions,
+) -> Result<Connected, EngineError> {
+    let attempt = Duration::from_millis(options.connect_timeout_ms) + PEER_DEADLINE;
+    let deadline = attempt * (options.join_retries + 1);
+    let ask = |id| {
+        Ask::Connect(proto::ConnectRequest {
+            url: url.to_owned(),
+            token: token.to_owned(),
+            options: room_options(options),
+            request_async_id: Some(id),
+        })
+    };
+    let answer = router.ask("join the room", deadline, Terms::default(), ask);
+    match answer.await? {
+        Answer::Joined(joined) => take_over(router, *joined),
+        _ => Err(misunderstood()),
+    }
+}
+
 #[async_trait]
 impl RoomEngine for NativeEngine {
     async fn connect(
@@ -200,22 +224,7 @@ impl RoomEngine for NativeEngine {
         options: ConnectOptions,
     ) -> Result<Connected, EngineError> {
         check::connect(url, token, &options)?;
-        let router = loaded().await?;
-        let attempt = Duration::from_millis(options.connect_timeout_ms) + PEER_DEADLINE;
-        let deadline = attempt * (options.join_retries + 1);
-        let ask = |id| {
-            Ask::Connect(proto::ConnectRequest {
-                url: url.to_owned(),
-                token: token.to_owned(),
-                options: room_options(options),
-                request_async_id: Some(id),
-            })
-        };
-        let answer = router.ask("join the room", deadline, Terms::default(), ask);
-        match answer.await? {
-            Answer::Joined(joined) => take_over(router, *joined),
-            _ => Err(misunderstood()),
-        }
+        join(loaded().await?, url, token, options).await
     }
 
     fn audio_source(

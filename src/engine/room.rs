@@ -3,6 +3,7 @@
 //! Decides how long each wait may take. Refuses inputs the library would abort on, and every call after the room ended.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,32 @@ impl Room {
     }
 }
 
+/// A track's mark that it is published; taken back unless it is kept.
+struct Mark<'a>(Option<&'a AtomicBool>);
+
+impl<'a> Mark<'a> {
+    fn set(published: &'a AtomicBool) -> Result<Mark<'a>, EngineError> {
+        if published.swap(true, Ordering::SeqCst) {
+            return Err(EngineError::Invalid(
+                "publishing: the track is published already; unpublish it first".into(),
+            ));
+        }
+        Ok(Mark(Some(published)))
+    }
+
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Mark<'_> {
+    fn drop(&mut self) {
+        if let Some(published) = self.0 {
+            published.store(false, Ordering::SeqCst);
+        }
+    }
+}
+
 #[async_trait]
 impl EngineRoom for Room {
     async fn disconnect(&self) -> Result<(), EngineError> {
@@ -108,23 +135,12 @@ impl EngineRoom for Room {
                 )
             })?;
         self.membership.local()?;
-        if track.published.swap(true, Ordering::SeqCst) {
-            return Err(EngineError::Invalid(
-                "publishing: the track is published already; unpublish it first".into(),
-            ));
-        }
-        let published = self.publish(track, options).await;
-        match published {
-            Ok(publication) => {
-                let (room, sid) = (self.membership.room(), &publication.info().sid);
-                self.router.rooms.published(room, sid, &track.published);
-                Ok(Arc::new(publication))
-            }
-            Err(error) => {
-                track.published.store(false, Ordering::SeqCst);
-                Err(error)
-            }
-        }
+        let mark = Mark::set(&track.published)?;
+        let publication = self.publish(track, options).await?;
+        let (room, sid) = (self.membership.room(), &publication.info().sid);
+        mark.keep();
+        self.router.rooms.published(room, sid, &track.published);
+        Ok(Arc::new(publication))
     }
 
     async fn unpublish_track(&self, track_sid: &str, stop: bool) -> Result<(), EngineError> {

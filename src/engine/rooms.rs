@@ -2,7 +2,8 @@
 //!
 //! **Every room says `Disconnected` exactly once, and nothing after it.** The library does not promise to say it at all
 //! when we leave, so it follows from whatever comes first: its own word, the end of its events, the answer to leaving,
-//! or a reconnection that takes too long (the library has no end to some of them).
+//! or a reconnection that takes too long (the library has no end to some of them). `ConnectionStateChanged` to
+//! disconnected always precedes it.
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -27,12 +28,16 @@ use crate::engine::EngineEvent;
 /// How long a reconnection may take before the room counts as lost.
 pub(super) const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);
 
+const GONE: i32 = proto::ConnectionState::ConnDisconnected as i32;
+
 struct Route {
     events: mpsc::UnboundedSender<EngineEvent>,
     /// Where the reconnection deadline is waited for.
     runtime: Runtime,
     deadline: Option<AbortHandle>,
     leaving: bool,
+    /// Whether `ConnectionStateChanged` said that the connection is over.
+    told: bool,
     /// The tracks published in the room, by sid, and the mark that each of them is.
     published: HashMap<String, Arc<AtomicBool>>,
 }
@@ -65,6 +70,7 @@ impl Rooms {
             runtime: Runtime::current(),
             deadline: None,
             leaving: false,
+            told: false,
             published: HashMap::new(),
         };
         lock(&self.routes).insert(room, route);
@@ -119,8 +125,12 @@ impl Rooms {
     }
 
     fn deliver(&self, router: &Arc<Router>, room: u64, event: EngineEvent) {
-        if let EngineEvent::TrackUnsubscribed { sid, .. } = &event {
-            router.streams.end_track(room, sid);
+        match &event {
+            EngineEvent::TrackUnsubscribed { sid, .. } => router.streams.end_track(room, sid),
+            EngineEvent::ParticipantDisconnected { identity, .. } => {
+                router.streams.end_participant(room, identity);
+            }
+            _ => {}
         }
         let mut routes = lock(&self.routes);
         let Some(route) = routes.get_mut(&room) else {
@@ -134,6 +144,7 @@ impl Rooms {
                 route.deadline = Some(watch(&route.runtime, router, room));
             }
             EngineEvent::Reconnected => route.stop_deadline(),
+            EngineEvent::ConnectionStateChanged { state } => route.told = *state == GONE,
             EngineEvent::LocalTrackUnpublished { sid } => route.unmark(sid),
             EngineEvent::LocalTrackRepublished { previous_sid, info } => {
                 if let Some(mark) = route.published.remove(previous_sid) {
@@ -161,9 +172,13 @@ impl Rooms {
             None if route.leaving => DisconnectReason::ClientInitiated,
             None => DisconnectReason::UnknownReason,
         };
-        let _ = route.events.send(EngineEvent::Disconnected {
-            reason: reason.into(),
-        });
+        // Nobody may listen any more.
+        if !route.told {
+            let state = EngineEvent::ConnectionStateChanged { state: GONE };
+            let _ = route.events.send(state);
+        }
+        let reason = reason.into();
+        let _ = route.events.send(EngineEvent::Disconnected { reason });
     }
 }
 

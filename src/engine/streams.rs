@@ -1,7 +1,7 @@
 //! Streams of audio frames: which sink gets the frames of which stream.
 //!
 //! **A sink gets `end` exactly once, and no frame after it.** Decides when a stream is over: closed here, ended by the
-//! library, its track unsubscribed, or its room gone. Refuses to keep a frame: it is handed to the sink and given back.
+//! library, its track unsubscribed, its participant or its room gone. Refuses to keep a frame: it is handed to the sink and given back.
 #![allow(unsafe_code)]
 
 use std::collections::HashMap;
@@ -17,10 +17,11 @@ use crate::engine::router::Router;
 use crate::engine::AudioSink;
 use crate::engine::EngineAudioStream;
 
-/// The track a stream belongs to: room (`None` for a local track) and sid.
-#[derive(Clone, PartialEq, Eq)]
+/// The track a stream belongs to: room (`None` for a local track), whose it is, and its sid.
+#[derive(Clone)]
 pub(super) struct Origin {
     pub(super) room: Option<u64>,
+    pub(super) identity: String,
     pub(super) sid: String,
 }
 
@@ -146,6 +147,11 @@ impl Streams {
     /// Ends the streams of a track that is no longer subscribed.
     pub(super) fn end_track(&self, room: u64, sid: &str) {
         self.end_where(|origin| origin.room == Some(room) && origin.sid == sid);
+    }
+
+    /// Ends the streams of a participant who is gone: the library does not unsubscribe the tracks of one who rejoins.
+    pub(super) fn end_participant(&self, room: u64, identity: &str) {
+        self.end_where(|origin| origin.room == Some(room) && origin.identity == identity);
     }
 
     /// Ends the streams of a room that is gone.

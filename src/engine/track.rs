@@ -27,7 +27,7 @@ const KIND_AUDIO: i32 = proto::TrackKind::KindAudio as i32;
 pub(super) struct Track {
     handle: Arc<Handle>,
     info: TrackInfo,
-    room: Option<u64>,
+    origin: Origin,
     /// A local track's source must outlive it.
     _source: Option<Arc<Handle>>,
     /// Whether the track is published now.
@@ -35,12 +35,21 @@ pub(super) struct Track {
 }
 
 impl Track {
-    /// Somebody else's track, subscribed in `room`.
-    pub(super) fn remote(router: &Arc<Router>, room: u64, owned: proto::OwnedTrack) -> Track {
+    /// The track of `identity`, subscribed in `room`.
+    pub(super) fn remote(
+        router: &Arc<Router>,
+        room: u64,
+        identity: &str,
+        owned: proto::OwnedTrack,
+    ) -> Track {
         Track {
             handle: Arc::new(Handle::own(router, owned.handle.id)),
+            origin: Origin {
+                room: Some(room),
+                identity: identity.to_owned(),
+                sid: owned.info.sid.clone(),
+            },
             info: convert::track(owned.info),
-            room: Some(room),
             _source: None,
             published: Arc::default(),
         }
@@ -50,8 +59,12 @@ impl Track {
     pub(super) fn local(owned: proto::OwnedTrack, source: &Arc<Handle>) -> Track {
         Track {
             handle: Arc::new(Handle::own(source.router(), owned.handle.id)),
+            origin: Origin {
+                room: None,
+                identity: String::new(),
+                sid: owned.info.sid.clone(),
+            },
             info: convert::track(owned.info),
-            room: None,
             _source: Some(source.clone()),
             published: Arc::default(),
         }
@@ -144,11 +157,7 @@ impl EngineTrack for Track {
             Ok(handle) => (Some(handle), None),
             Err(error) => (None, Some(error)),
         };
-        let origin = Origin {
-            room: self.room,
-            sid: self.info.sid.clone(),
-        };
-        let stream = streams.opened(opened, self.handle.clone(), origin, sink);
+        let stream = streams.opened(opened, self.handle.clone(), self.origin.clone(), sink);
         match stream {
             Some(stream) => Ok(Arc::new(stream)),
             None => Err(error.unwrap_or_else(misunderstood)),

@@ -43,6 +43,7 @@ use crate::engine::TrackInfo;
 
 const KIND_AUDIO: i32 = 1;
 const CLIENT_INITIATED: i32 = 1;
+const GONE: i32 = 0;
 
 /// One call that reached the fake engine or an object of it.
 #[derive(Clone, Debug)]
@@ -278,6 +279,7 @@ impl FakeRoom {
     fn leave(&self) {
         if !self.ended() {
             self.log.record(Call::Disconnect);
+            self.emit(EngineEvent::ConnectionStateChanged { state: GONE });
             self.emit(EngineEvent::Disconnected {
                 reason: CLIENT_INITIATED,
             });

@@ -1,0 +1,102 @@
+//! The engine against a scripted library: what every file here needs.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::engine::native;
+use crate::engine::proto;
+use crate::engine::proto::ffi_event::Message as Event;
+use crate::engine::proto::ffi_request::Message as Ask;
+use crate::engine::router::Router;
+use crate::engine::ConnectOptions;
+use crate::engine::Connected;
+use crate::engine::EngineEvent;
+use script::say;
+use script::Script;
+
+mod rooms;
+mod script;
+mod sources;
+mod streams;
+
+const ROOM: u64 = 1;
+
+fn options() -> ConnectOptions {
+    ConnectOptions {
+        auto_subscribe: true,
+        adaptive_stream: false,
+        dynacast: false,
+        join_retries: 0,
+        connect_timeout_ms: 1_000,
+        single_peer_connection: true,
+        rtc_config: None,
+    }
+}
+
+fn connect_id(ask: &Ask) -> Option<u64> {
+    match ask {
+        Ask::Connect(request) => request.request_async_id,
+        _ => None,
+    }
+}
+
+fn disconnect_id(ask: &Ask) -> Option<u64> {
+    match ask {
+        Ask::Disconnect(request) => request.request_async_id,
+        _ => None,
+    }
+}
+
+fn capture_id(ask: &Ask) -> Option<u64> {
+    match ask {
+        Ask::CaptureAudioFrame(request) => request.request_async_id,
+        _ => None,
+    }
+}
+
+fn publish_id(ask: &Ask) -> Option<u64> {
+    match ask {
+        Ask::PublishTrack(request) => request.request_async_id,
+        _ => None,
+    }
+}
+
+/// Polls a future once, so that what it sends first is sent.
+async fn start(future: &mut (impl std::future::Future + Unpin)) {
+    tokio::select! {
+        biased;
+        _ = future => panic!("the future ended too early"),
+        () = std::future::ready(()) => {}
+    }
+}
+
+async fn join(script: &Script, router: &Arc<Router>) -> Connected {
+    let mut joining = Box::pin(native::join(router, "ws://host", "token", options()));
+    start(&mut joining).await;
+    say(
+        router,
+        script::joined(script.request("the join", 1, connect_id)),
+    );
+    joining.await.unwrap()
+}
+
+fn left(async_id: u64) -> Event {
+    Event::Disconnect(proto::DisconnectCallback { async_id })
+}
+
+/// The names of all events until the channel closes.
+async fn names(events: &mut mpsc::UnboundedReceiver<EngineEvent>) -> Vec<String> {
+    let mut names = Vec::new();
+    while let Some(event) = events.recv().await {
+        names.push(match event {
+            EngineEvent::Disconnected { reason } => format!("disconnected {reason}"),
+            EngineEvent::ConnectionStateChanged { state } => format!("state {state}"),
+            EngineEvent::Reconnecting => "reconnecting".into(),
+            EngineEvent::Reconnected => "reconnected".into(),
+            _ => "other".into(),
+        });
+    }
+    names
+}

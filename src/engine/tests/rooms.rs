@@ -1,0 +1,282 @@
+//! Joins, leaves and the one `Disconnected` of every room.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::connect_id;
+use super::disconnect_id;
+use super::join;
+use super::left;
+use super::names;
+use super::options;
+use super::script;
+use super::script::handle;
+use super::script::say;
+use super::script::say_in;
+use super::script::Script;
+use super::start;
+use super::ROOM;
+use crate::engine::native;
+use crate::engine::proto;
+use crate::engine::proto::ffi_event::Message as Event;
+use crate::engine::proto::ffi_request::Message as Ask;
+use crate::engine::proto::room_event::Message as RoomMessage;
+use crate::engine::rooms::RECONNECT_DEADLINE;
+use crate::engine::router::Router;
+use crate::engine::Connected;
+use crate::engine::EngineError;
+
+#[tokio::test]
+async fn a_join_hands_over_what_the_library_tells_and_lets_the_events_flow() {
+    let (script, router) = Script::accepting();
+    let connected = join(&script, &router).await;
+    assert_eq!(connected.local.identity, "us");
+    assert_eq!(connected.participants.len(), 1);
+    assert!(matches!(
+        script.requests().last(),
+        Some(Ask::ReadyForRoomEvent(request)) if request.room_handle == ROOM
+    ));
+    // The participant's own handle is not needed; room, local participant and publication are.
+    script.given_back(3);
+    assert_eq!(router.open_handles(), 3);
+}
+
+#[tokio::test]
+async fn a_join_that_nobody_waits_for_any_more_is_left_again() {
+    let (script, router) = Script::accepting();
+    let mut joining = Box::pin(native::join(&router, "ws://host", "token", options()));
+    start(&mut joining).await;
+    drop(joining);
+    say(
+        &router,
+        script::joined(script.request("the join", 1, connect_id)),
+    );
+    let id = script.request("leaving", 1, disconnect_id);
+    say(&router, left(id));
+    for handle in 1..=4 {
+        script.given_back(handle);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_join_that_the_library_never_answers_times_out_and_a_late_room_is_left() {
+    let (script, router) = Script::accepting();
+    let joined = native::join(&router, "ws://host", "token", options()).await;
+    assert!(matches!(joined, Err(EngineError::TimedOut(_))));
+    say(
+        &router,
+        script::joined(script.request("the join", 1, connect_id)),
+    );
+    let id = script.request("leaving", 1, disconnect_id);
+    assert!(!script.has_back(ROOM), "the room is kept until it is left");
+    say(&router, left(id));
+    script.given_back(ROOM);
+}
+
+#[tokio::test]
+async fn a_refused_join_says_why_without_the_token() {
+    let (script, router) = Script::accepting();
+    let mut joining = Box::pin(native::join(&router, "ws://host", "token", options()));
+    start(&mut joining).await;
+    let error = "GET /rtc?access_token=eyJh.eyJp.c2ln: 401".to_owned();
+    say(
+        &router,
+        Event::Connect(proto::ConnectCallback {
+            async_id: script.request("the join", 1, connect_id),
+            message: Some(proto::connect_callback::Message::Error(error)),
+        }),
+    );
+    let error = joining.await.err().unwrap().to_string();
+    assert!(
+        error.ends_with("GET /rtc?access_token=[token]: 401"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_may_come_before_the_response_to_its_request() {
+    let router: Arc<Mutex<Option<Arc<Router>>>> = Arc::default();
+    let early = router.clone();
+    let (_script, made) = Script::with(move |ask| {
+        if let Some(id) = connect_id(ask) {
+            say(early.lock().unwrap().as_ref().unwrap(), script::joined(id));
+        }
+        None
+    });
+    *router.lock().unwrap() = Some(made.clone());
+    let joined = native::join(&made, "ws://host", "token", options()).await;
+    assert!(joined.is_ok());
+    *router.lock().unwrap() = None;
+}
+
+#[tokio::test]
+async fn a_room_that_is_dropped_is_left_in_the_background() {
+    let (script, router) = Script::accepting();
+    let Connected {
+        room,
+        mut events,
+        participants,
+        ..
+    } = join(&script, &router).await;
+    drop(room);
+    drop(participants);
+    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    assert_eq!(names(&mut events).await, ["state 0", "disconnected 1"]);
+    for handle in 1..=4 {
+        script.given_back(handle);
+    }
+    assert_eq!(router.open_handles(), 0);
+}
+
+#[tokio::test]
+async fn leaving_ends_the_room_even_if_the_library_says_nothing_but_that_it_left() {
+    let (script, router) = Script::accepting();
+    let Connected {
+        room, mut events, ..
+    } = join(&script, &router).await;
+    let mut leaving = Box::pin(room.disconnect());
+    start(&mut leaving).await;
+    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    leaving.await.unwrap();
+    assert_eq!(names(&mut events).await, ["state 0", "disconnected 1"]);
+    script.given_back(ROOM);
+    room.disconnect().await.unwrap();
+    let closed = room.set_name("late").await;
+    assert!(matches!(closed, Err(EngineError::Closed(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconnection_without_end_is_given_up() {
+    let (script, router) = Script::accepting();
+    let mut connected = join(&script, &router).await;
+    say_in(
+        &router,
+        ROOM,
+        RoomMessage::Reconnecting(proto::Reconnecting {}),
+    );
+    say_in(
+        &router,
+        ROOM,
+        RoomMessage::Reconnected(proto::Reconnected {}),
+    );
+    tokio::time::sleep(RECONNECT_DEADLINE * 2).await;
+    say_in(
+        &router,
+        ROOM,
+        RoomMessage::Reconnecting(proto::Reconnecting {}),
+    );
+    tokio::time::sleep(RECONNECT_DEADLINE - Duration::from_secs(1)).await;
+    assert!(script
+        .requests()
+        .iter()
+        .all(|ask| disconnect_id(ask).is_none()));
+    let timeout = proto::DisconnectReason::ConnectionTimeout as i32;
+    let wanted = [
+        "reconnecting".to_owned(),
+        "reconnected".into(),
+        "reconnecting".into(),
+        "state 0".into(),
+        format!("disconnected {timeout}"),
+    ];
+    assert_eq!(names(&mut connected.events).await, wanted);
+    script.request("leaving", 1, disconnect_id);
+}
+
+fn endings() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(0_u8..6, 1..12)
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_library_says_a_room_ends_once_and_then_is_silent(said in endings()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let (script, router) = Script::accepting();
+            let Connected { room, mut events, .. } = join(&script, &router).await;
+            for what in said {
+                match what {
+                    0 => say_in(&router, ROOM, RoomMessage::Disconnected(proto::Disconnected { reason: 3 })),
+                    1 => say_in(&router, ROOM, RoomMessage::Eos(proto::RoomEos {})),
+                    2 => say_in(&router, ROOM, RoomMessage::ConnectionStateChanged(proto::ConnectionStateChanged { state: 0 })),
+                    3 => say_in(&router, ROOM, RoomMessage::Reconnecting(proto::Reconnecting {})),
+                    4 => say_in(&router, ROOM, RoomMessage::Reconnected(proto::Reconnected {})),
+                    _ => say_in(&router, ROOM, RoomMessage::RoomSidChanged(proto::RoomSidChanged { sid: "RM_1".into() })),
+                }
+            }
+            let mut leaving = Box::pin(room.disconnect());
+            start(&mut leaving).await;
+            say(&router, left(script.request("leaving", 1, disconnect_id)));
+            leaving.await.unwrap();
+            let names = names(&mut events).await;
+            let ends = names.iter().filter(|name| name.starts_with("disconnected")).count();
+            assert_eq!(ends, 1, "{names:?}");
+            assert!(names.last().unwrap().starts_with("disconnected"), "{names:?}");
+            assert!(names.iter().any(|name| name == "state 0"), "{names:?}");
+        });
+    }
+}
+
+#[tokio::test]
+async fn what_no_event_of_ours_carries_is_given_back() {
+    let (script, router) = Script::accepting();
+    let _connected = join(&script, &router).await;
+    let text = proto::OwnedTextStreamReader {
+        handle: handle(20),
+        ..Default::default()
+    };
+    let bytes = proto::OwnedByteStreamReader {
+        handle: handle(21),
+        ..Default::default()
+    };
+    let track = proto::OwnedRemoteDataTrack {
+        handle: handle(22),
+        ..Default::default()
+    };
+    let participant = proto::OwnedParticipant {
+        handle: handle(23),
+        ..Default::default()
+    };
+    let who = String::new;
+    for message in [
+        RoomMessage::TextStreamOpened(proto::TextStreamOpened {
+            reader: text,
+            participant_identity: who(),
+        }),
+        RoomMessage::ByteStreamOpened(proto::ByteStreamOpened {
+            reader: bytes,
+            participant_identity: who(),
+        }),
+        RoomMessage::DataTrackPublished(proto::DataTrackPublished { track }),
+        RoomMessage::ParticipantConnected(proto::ParticipantConnected { info: participant }),
+    ] {
+        say_in(&router, ROOM, message);
+    }
+    // An event of a room that is not ours, and an answer nobody waits for.
+    let publication = |id| proto::OwnedTrackPublication {
+        handle: handle(id),
+        ..Default::default()
+    };
+    say_in(
+        &router,
+        99,
+        RoomMessage::TrackPublished(proto::TrackPublished {
+            participant_identity: who(),
+            publication: publication(24),
+        }),
+    );
+    say(
+        &router,
+        Event::PublishTrack(proto::PublishTrackCallback {
+            async_id: 5,
+            message: Some(proto::publish_track_callback::Message::Publication(
+                publication(25),
+            )),
+        }),
+    );
+    for handle in 20..=25 {
+        script.given_back(handle);
+    }
+}
