@@ -125,7 +125,10 @@ async fn leaving_twice_tells_disconnected_once() {
     let events = room.next_events(10).await.expect("the last event");
     assert!(matches!(
         events[..],
-        [RoomEvent::Disconnected { reason: 1 }]
+        [
+            RoomEvent::ConnectionStateChanged { state: 0 },
+            RoomEvent::Disconnected { reason: 1 }
+        ]
     ));
     assert!(room.next_events(10).await.is_none());
 }
