@@ -5,11 +5,9 @@ use std::io::BufReader;
 use std::process::Command;
 use std::process::Stdio;
 
-use livekit_protocol::Job;
 use livekit_protocol::JobStatus;
 use roomhook::dispatcher::config::StorePath;
 use roomhook::dispatcher::machine::Delivery;
-use roomhook::dispatcher::machine::JobInfo;
 use roomhook::dispatcher::machine::Record;
 use roomhook::dispatcher::machine::Stage;
 use roomhook::dispatcher::machine::Token;
@@ -22,13 +20,14 @@ use roomhook::store::StoreError;
 const CHILD: &str = "ROOMHOOK_TEST_STORE";
 
 fn record(job_id: &str) -> Box<Record> {
-    let job = Job {
-        id: job_id.to_owned(),
-        metadata: "with \"quotes\" and é\u{0}".to_owned(),
-        ..Default::default()
-    };
+    let job = serde_json::from_value(serde_json::json!({
+        "id": job_id, "dispatch_id": "AD_1", "job_type": "JT_ROOM", "agent_name": "a", "deployment": "",
+        "room": {"sid": "RM_1", "name": "r", "created_at": 5, "metadata": "", "num_participants": 0},
+        "participant": null, "metadata": "with \"quotes\" and é\u{0}", "attributes": {"k": "v"},
+    }))
+    .unwrap();
     Box::new(Record {
-        info: JobInfo::from(job),
+        job,
         identity: Pii("agent-é".to_owned()),
         stage: Stage::Delivering,
         status: JobStatus::JsPending,
@@ -37,6 +36,7 @@ fn record(job_id: &str) -> Box<Record> {
         token: Some(Token {
             jwt: Secret::new("sesame-token".to_owned()),
             expires_at: 9,
+            url: Some("wss://x.example".to_owned()),
         }),
         delivery: Some(Delivery {
             number: 1,

@@ -17,7 +17,7 @@ use crate::id::Pii;
 use crate::id::Secret;
 
 const SELECT: &str = "
-    SELECT j.stage, j.status, j.error, j.info, j.identity, j.bearers, j.token, j.token_expires_at, j.terminated_at,
+    SELECT j.stage, j.status, j.error, j.job, j.identity, j.bearers, j.token, j.token_expires_at, j.token_url, j.terminated_at,
            j.created_at, j.updated_at, j.ended_at, d.number, d.url, d.attempt, d.started_at
     FROM jobs j LEFT JOIN deliveries d
       ON d.job_id = j.job_id AND d.number = (SELECT max(number) FROM deliveries WHERE job_id = j.job_id)";
@@ -28,22 +28,23 @@ pub fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
     let status = record.status.as_str_name();
     connection
         .prepare_cached(
-            "INSERT INTO jobs (job_id, stage, status, error, info, identity, bearers, token,
-             token_expires_at, terminated_at, created_at, updated_at, ended_at)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+            "INSERT INTO jobs (job_id, stage, status, error, job, identity, bearers, token,
+             token_expires_at, token_url, terminated_at, created_at, updated_at, ended_at)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)
              ON CONFLICT (job_id) DO UPDATE SET stage = ?2, status = ?3, error = ?4, bearers = ?7, token = ?8,
-             token_expires_at = ?9, terminated_at = ?10, updated_at = ?12, ended_at = ?13",
+             token_expires_at = ?9, token_url = ?10, terminated_at = ?11, updated_at = ?13, ended_at = ?14",
         )?
         .execute(params![
             job_id,
             record.stage.as_str(),
             status,
             record.error,
-            to_json(&record.info)?,
+            to_json(&record.job)?,
             record.identity.0,
             to_json(&record.bearers)?,
             record.token.as_ref().map(|token| token.jwt.expose()),
             record.token.as_ref().map(|token| token.expires_at),
+            record.token.as_ref().and_then(|token| token.url.as_deref()),
             record.terminated_at,
             record.created_at,
             record.updated_at,
@@ -114,15 +115,16 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
         (Some(jwt), Some(expires_at)) => Some(Token {
             jwt: Secret::new(jwt),
             expires_at,
+            url: row.get(8)?,
         }),
         _ => None,
     };
-    let delivery = match row.get::<_, Option<u32>>(12)? {
+    let delivery = match row.get::<_, Option<u32>>(13)? {
         Some(number) => Some(Delivery {
             number,
-            url: row.get(13)?,
-            attempt: row.get(14)?,
-            started_at: row.get(15)?,
+            url: row.get(14)?,
+            attempt: row.get(15)?,
+            started_at: row.get(16)?,
         }),
         None => None,
     };
@@ -132,14 +134,14 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
         status: JobStatus::from_str_name(&status)
             .ok_or_else(|| unreadable(1, "an unknown status".into()))?,
         error: row.get(2)?,
-        info: from_json(row, 3)?,
+        job: from_json(row, 3)?,
         identity: Pii(row.get(4)?),
         bearers: from_json(row, 5)?,
         token,
         delivery,
-        terminated_at: row.get(8)?,
-        created_at: row.get(9)?,
-        updated_at: row.get(10)?,
-        ended_at: row.get(11)?,
+        terminated_at: row.get(9)?,
+        created_at: row.get(10)?,
+        updated_at: row.get(11)?,
+        ended_at: row.get(12)?,
     })
 }

@@ -60,8 +60,8 @@ pub struct LiveKit {
     pub api_key: String,
     /// API secret.
     pub api_secret: Secret<String>,
-    /// `ws:` or `wss:` URL that agents join. Default: `url`.
-    pub public_url: String,
+    /// `ws:` or `wss:` URL that agents join. Default: what LiveKit says in the assignment, else `url`.
+    pub public_url: Option<String>,
 }
 
 /// Where jobs are stored.
@@ -224,8 +224,8 @@ fn livekit(at: &At<'_>, allow_insecure: bool) -> Result<LiveKit, ConfigError> {
     let fields = at.fields(&["url", "api_key", "api_secret", "public_url"], &[])?;
     let url = socket_url(&fields.require("url")?, allow_insecure)?;
     let public_url = match fields.get("public_url") {
-        Some(at) => socket_url(&at, allow_insecure)?,
-        None => url.clone(),
+        Some(at) => Some(socket_url(&at, allow_insecure)?),
+        None => None,
     };
     Ok(LiveKit {
         url,

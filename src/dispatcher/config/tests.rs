@@ -35,7 +35,7 @@ fn minimal() -> String {
 fn the_shortest_configuration_is_completed_with_the_documented_defaults() {
     let config = with_agent(&minimal()).unwrap();
     assert_eq!(config.livekit.url, "ws://127.0.0.1:7880");
-    assert_eq!(config.livekit.public_url, config.livekit.url);
+    assert_eq!(config.livekit.public_url, None);
     assert_eq!(config.livekit.api_key, "devkey");
     assert_eq!(config.listen, ("127.0.0.1".to_owned(), 7890));
     assert_eq!(config.store, StorePath::File("roomhook.db".into()));

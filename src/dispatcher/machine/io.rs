@@ -41,6 +41,8 @@ pub enum Input {
     },
     /// LiveKit assigned the job.
     Assigned(Token),
+    /// LiveKit will not assign it.
+    AssignmentLost,
     /// An attempt has its outcome.
     Attempted {
         /// The delivery's number.

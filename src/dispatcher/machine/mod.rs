@@ -18,6 +18,7 @@ use std::collections::VecDeque;
 use livekit_protocol::JobStatus;
 
 use crate::id::Pii;
+use crate::worker::protocol::Job;
 
 pub use crate::dispatcher::machine::io::Effect;
 pub use crate::dispatcher::machine::io::Input;
@@ -33,10 +34,7 @@ pub use crate::dispatcher::machine::record::cut_error;
 pub use crate::dispatcher::machine::record::is_terminal;
 pub use crate::dispatcher::machine::record::judge_status;
 pub use crate::dispatcher::machine::record::Delivery;
-pub use crate::dispatcher::machine::record::JobInfo;
-pub use crate::dispatcher::machine::record::ParticipantInfo;
 pub use crate::dispatcher::machine::record::Record;
-pub use crate::dispatcher::machine::record::RoomInfo;
 pub use crate::dispatcher::machine::record::Stage;
 pub use crate::dispatcher::machine::record::StatusRule;
 pub use crate::dispatcher::machine::record::Token;
@@ -88,13 +86,13 @@ impl Machine {
     /// the caller's decision.
     pub fn offered(
         now: i64,
-        info: JobInfo,
+        job: Job,
         identity: String,
         bearer: String,
         plan: Plan,
     ) -> (Self, Vec<Output>) {
         let record = Record {
-            info,
+            job,
             identity: Pii(identity),
             stage: Stage::Offered,
             status: JobStatus::JsPending,
@@ -189,6 +187,7 @@ impl Machine {
             Input::Saved { sequence } => self.saved(now, sequence),
             Input::NotSaved { sequence } => self.not_saved(now, sequence),
             Input::Assigned(token) => self.assigned(now, token),
+            Input::AssignmentLost => self.assignment_lost(now),
             Input::Attempted {
                 delivery,
                 attempt,
@@ -289,6 +288,12 @@ impl Machine {
         self.save(now, true, []);
     }
 
+    fn assignment_lost(&mut self, now: i64) {
+        if self.record.stage == Stage::Answered {
+            self.fail(now, "LiveKit was told yes and did not assign the job");
+        }
+    }
+
     /// Holds an effect back for the record that the caller is about to write.
     fn hold_next(&mut self, effect: Effect) {
         self.held.push_back((self.sequence + 1, effect));
@@ -300,10 +305,7 @@ impl Machine {
         }
         let waited = self.record.created_at + ASSIGNMENT_WAIT_MS <= now;
         if self.record.stage == Stage::Answered && waited {
-            self.fail(
-                now,
-                "LiveKit accepted the answer but never assigned the job",
-            );
+            self.assignment_lost(now);
             return;
         }
         let silent = self

@@ -1,6 +1,6 @@
 //! The machine's bold sentence, against random lives: a store that is slow or fails, crashes, and every input at any time.
 
-use super::tests::info;
+use super::tests::job;
 use super::tests::plan;
 use super::tests::token;
 use super::tests::HOUR_MS;
@@ -14,6 +14,7 @@ enum Step {
     Save,
     FailSave,
     Assign,
+    Lose,
     Outcome(Outcome),
     Gone(usize),
     Status(JobStatus),
@@ -47,6 +48,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => Just(Step::Save),
         1 => Just(Step::FailSave),
         3 => Just(Step::Assign),
+        1 => Just(Step::Lose),
         4 => outcome.prop_map(Step::Outcome),
         1 => (0usize..3).prop_map(Step::Gone),
         2 => status.prop_map(Step::Status),
@@ -184,6 +186,7 @@ impl World {
                     ..token()
                 }));
             }
+            Step::Lose => self.input(Input::AssignmentLost),
             Step::Outcome(outcome) if self.in_flight => {
                 self.in_flight = false;
                 let current = self.machine.record().delivery.clone().expect("a delivery");
@@ -218,7 +221,7 @@ proptest! {
 
     #[test]
     fn nothing_is_sent_before_its_record_and_every_job_ends_exactly_once(steps in proptest::collection::vec(step(), 0..60)) {
-        let (machine, out) = Machine::offered(START, info(), "i".into(), "b".into(), plan(3));
+        let (machine, out) = Machine::offered(START, job(), "i".into(), "b".into(), plan(3));
         let mut world = World {
             machine,
             now: START,

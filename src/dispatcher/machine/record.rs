@@ -1,23 +1,14 @@
-//! What is kept of one job, and all that is sent out about it.
+//! What is kept of one job: everything a restart needs, and nothing else.
 //!
-//! Decides which fields of LiveKit's job leave this process: a fixed list, so that a room's `turn_password` or a field
-//! that LiveKit adds tomorrow never does. Refuses to print names, metadata or tokens.
+//! Decides what a record holds, what a reported status does to it, and how long its texts may be. It refuses to keep a
+//! join token longer than a delivery needs it, and to print names, metadata or tokens.
 
-use std::collections::BTreeMap;
-
-use livekit_protocol::participant_info;
-use livekit_protocol::Job;
 use livekit_protocol::JobStatus;
-use livekit_protocol::JobType;
-use serde::Deserialize;
-use serde::Serialize;
 
-use crate::id::DispatchId;
 use crate::id::JobId;
-use crate::id::ParticipantSid;
 use crate::id::Pii;
-use crate::id::RoomSid;
 use crate::id::Secret;
+use crate::worker::protocol::Job;
 
 /// How far a job has come. Later stages are larger; a job never goes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -64,93 +55,6 @@ impl Stage {
     }
 }
 
-/// What LiveKit says about a job, in the names of the webhook's body and no more than its list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobInfo {
-    /// `AJ_…`
-    pub job_id: JobId,
-    /// `AD_…`, may be empty.
-    pub dispatch_id: DispatchId,
-    /// `JT_ROOM`, `JT_PUBLISHER` or `JT_PARTICIPANT`.
-    pub job_type: String,
-    /// The name the job was dispatched to.
-    pub agent_name: String,
-    /// The room.
-    pub room: RoomInfo,
-    /// Whom the job is about; absent for `JT_ROOM`.
-    #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub participant: Option<ParticipantInfo>,
-    /// The dispatch's metadata.
-    pub metadata: Pii<String>,
-    /// The dispatch's attributes.
-    pub attributes: Pii<BTreeMap<String, String>>,
-}
-
-/// A room, as far as agents are told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RoomInfo {
-    /// `RM_…`
-    pub sid: RoomSid,
-    /// Its name.
-    pub name: Pii<String>,
-    /// Unix seconds.
-    pub created_at: i64,
-    /// Its metadata.
-    pub metadata: Pii<String>,
-    /// How many participants LiveKit counted when it offered the job.
-    pub num_participants: u32,
-}
-
-/// A participant, as far as agents are told.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ParticipantInfo {
-    /// `PA_…`
-    pub sid: ParticipantSid,
-    /// Its identity.
-    pub identity: Pii<String>,
-    /// Its display name.
-    pub name: Pii<String>,
-    /// `STANDARD`, `SIP`, …
-    pub kind: String,
-    /// Its metadata.
-    pub metadata: Pii<String>,
-    /// Its attributes.
-    pub attributes: Pii<BTreeMap<String, String>>,
-}
-
-impl From<Job> for JobInfo {
-    fn from(job: Job) -> Self {
-        let job_type = JobType::try_from(job.r#type).unwrap_or_default();
-        let room = job.room.unwrap_or_default();
-        JobInfo {
-            job_id: JobId(job.id),
-            dispatch_id: DispatchId(job.dispatch_id),
-            job_type: job_type.as_str_name().to_owned(),
-            agent_name: job.agent_name,
-            room: RoomInfo {
-                sid: RoomSid(room.sid),
-                name: Pii(room.name),
-                created_at: room.creation_time,
-                metadata: Pii(room.metadata),
-                num_participants: room.num_participants,
-            },
-            participant: job.participant.map(|participant| ParticipantInfo {
-                kind: participant_info::Kind::try_from(participant.kind)
-                    .unwrap_or_default()
-                    .as_str_name()
-                    .to_owned(),
-                sid: ParticipantSid(participant.sid),
-                identity: Pii(participant.identity),
-                name: Pii(participant.name),
-                metadata: Pii(participant.metadata),
-                attributes: Pii(participant.attributes.into_iter().collect()),
-            }),
-            metadata: Pii(job.metadata),
-            attributes: Pii(job.attributes.into_iter().collect()),
-        }
-    }
-}
-
 /// The join token of a job, kept until an endpoint has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
@@ -158,6 +62,8 @@ pub struct Token {
     pub jwt: Secret<String>,
     /// When it expires, in Unix milliseconds.
     pub expires_at: i64,
+    /// Where to join, if LiveKit said so.
+    pub url: Option<String>,
 }
 
 /// The delivery under way, or the last one.
@@ -177,7 +83,7 @@ pub struct Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// What LiveKit said.
-    pub info: JobInfo,
+    pub job: Job,
     /// The identity the agent joins with.
     pub identity: Pii<String>,
     /// How far it has come.
@@ -205,7 +111,7 @@ pub struct Record {
 impl Record {
     /// The job's id.
     pub fn job_id(&self) -> &JobId {
-        &self.info.job_id
+        &self.job.id
     }
 }
 
@@ -252,43 +158,6 @@ pub fn cut_error(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use livekit_protocol::ParticipantInfo as WireParticipant;
-    use livekit_protocol::Room;
-
-    #[test]
-    fn s1_22_only_listed_fields_leave_and_never_the_turn_password() {
-        let job = Job {
-            id: "AJ_1".into(),
-            dispatch_id: "AD_1".into(),
-            r#type: JobType::JtParticipant as i32,
-            agent_name: "a".into(),
-            metadata: "m".into(),
-            room: Some(Room {
-                sid: "RM_1".into(),
-                name: "r".into(),
-                turn_password: "sesame".into(),
-                creation_time: 5,
-                ..Default::default()
-            }),
-            participant: Some(WireParticipant {
-                sid: "PA_1".into(),
-                identity: "i".into(),
-                joined_at: 7,
-                ..Default::default()
-            }),
-            ..Default::default()
-        };
-        let json = serde_json::to_value(JobInfo::from(job)).unwrap();
-        assert_eq!(
-            json,
-            serde_json::json!({
-                "job_id": "AJ_1", "dispatch_id": "AD_1", "job_type": "JT_PARTICIPANT", "agent_name": "a",
-                "room": {"sid": "RM_1", "name": "r", "created_at": 5, "metadata": "", "num_participants": 0},
-                "participant": {"sid": "PA_1", "identity": "i", "name": "", "kind": "STANDARD", "metadata": "", "attributes": {}},
-                "metadata": "m", "attributes": {},
-            })
-        );
-    }
 
     #[test]
     fn a_final_status_stays_and_a_repeat_is_no_news() {

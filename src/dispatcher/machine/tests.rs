@@ -7,11 +7,13 @@ use crate::retry::Schedule;
 pub(super) const START: i64 = 1_700_000_000_000;
 pub(super) const HOUR_MS: i64 = 3_600_000;
 
-pub(super) fn info() -> JobInfo {
-    JobInfo::from(livekit_protocol::Job {
-        id: "AJ_1".into(),
-        ..Default::default()
-    })
+pub(super) fn job() -> Job {
+    serde_json::from_value(serde_json::json!({
+        "id": "AJ_1", "dispatch_id": "AD_1", "job_type": "JT_ROOM", "agent_name": "a", "deployment": "",
+        "room": {"sid": "RM_1", "name": "r", "created_at": 5, "metadata": "", "num_participants": 0},
+        "participant": null, "metadata": "", "attributes": {},
+    }))
+    .unwrap()
 }
 
 pub(super) fn plan(endpoints: usize) -> Plan {
@@ -30,6 +32,7 @@ pub(super) fn token() -> Token {
     Token {
         jwt: Secret::new("jwt".into()),
         expires_at: START + HOUR_MS,
+        url: None,
     }
 }
 
@@ -45,7 +48,7 @@ impl Bench {
     fn offered(endpoints: usize) -> Bench {
         let (machine, out) = Machine::offered(
             START,
-            info(),
+            job(),
             "agent-AJ_1".into(),
             "b1".into(),
             plan(endpoints),
@@ -452,12 +455,12 @@ fn a_termination_during_the_delivery_ends_it_at_once() {
 fn an_answer_without_an_assignment_fails_after_ten_seconds() {
     let mut bench = Bench::offered(1);
     assert_eq!(bench.wait(), ASSIGNMENT_WAIT_MS);
-    assert!(ended(&bench.take()).unwrap().1.contains("never assigned"));
+    assert!(ended(&bench.take()).unwrap().1.contains("did not assign"));
 }
 
 #[test]
 fn a_store_that_fails_declines_the_offer() {
-    let (mut machine, out) = Machine::offered(START, info(), "i".into(), "b".into(), plan(1));
+    let (mut machine, out) = Machine::offered(START, job(), "i".into(), "b".into(), plan(1));
     assert!(matches!(out[..], [Output::Persist { sequence: 1, .. }]));
     let out = machine.handle(START, Input::NotSaved { sequence: 1 });
     assert!(matches!(
