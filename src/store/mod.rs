@@ -91,9 +91,10 @@ enum Command {
     Unfinished(Reply<Vec<Record>>),
     Find(JobId, Reply<Option<Record>>),
     Purge(i64, Reply<usize>),
+    Close,
 }
 
-/// A handle on the store's thread. The file is released when the last clone is gone and the thread has ended.
+/// A handle on the store's thread, which ends with `close` or when the last clone is gone.
 #[derive(Clone, Debug)]
 pub struct Store {
     commands: mpsc::Sender<Command>,
@@ -104,7 +105,7 @@ pub struct Store {
 pub struct StoreThread(JoinHandle<()>);
 
 impl StoreThread {
-    /// Blocks until every handle is gone, every command is done and the file is closed.
+    /// Blocks until the thread has ended and the file is closed.
     pub fn join(self) {
         // A panic of the thread has already been answered: every call since has said so.
         let _ = self.0.join();
@@ -158,6 +159,12 @@ impl Store {
         self.call(|reply| Command::Purge(ended_before, reply)).await
     }
 
+    /// Ends the thread once what was asked before is done. Later calls say that the store is closed.
+    pub async fn close(&self) {
+        // An error means that it has ended already.
+        let _ = self.commands.send(Command::Close).await;
+    }
+
     async fn call<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, StoreError> {
         let (reply, answer) = oneshot::channel();
         self.commands
@@ -204,6 +211,7 @@ impl Writer {
                     let _ =
                         reply.send(self.described(rows::find(&self.connection, job_id.as_str())));
                 }
+                Command::Close => return,
                 Command::Purge(ended_before, reply) => {
                     let _ = reply.send(self.described(rows::purge(&self.connection, ended_before)));
                 }

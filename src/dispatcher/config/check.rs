@@ -3,7 +3,10 @@
 //! Decides what is safe to send a token or a signature to. It refuses plain text off the machine, user names in URLs,
 //! secrets that can be guessed, and headers that would replace the dispatcher's own. No message repeats a value.
 
-use base64::engine::general_purpose::STANDARD;
+use base64::alphabet;
+use base64::engine::DecodePaddingMode;
+use base64::engine::GeneralPurpose;
+use base64::engine::GeneralPurposeConfig;
 use base64::Engine;
 use url::Host;
 use url::Url;
@@ -18,6 +21,12 @@ const MIN_SECRET_BYTES: usize = 16;
 const GOOD_SECRET_BYTES: usize = 32;
 /// More secrets than this are never in use at a time.
 const MAX_SECRETS: usize = 3;
+
+/// What follows `whsec_`, with or without its padding, as the signing itself reads it.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 /// Headers that only the dispatcher sets, in lower case.
 const RESERVED_HEADERS: &[&str] = &[
@@ -112,7 +121,7 @@ pub fn secrets(
 fn secret(at: &At<'_>, warnings: &mut Vec<String>) -> Result<Secret<String>, ConfigError> {
     let text = at.filled_text()?;
     let bytes = match text.strip_prefix("whsec_") {
-        Some(encoded) => STANDARD
+        Some(encoded) => BASE64
             .decode(encoded)
             .map_err(|_| at.error("must be base64 after whsec_"))?
             .len(),

@@ -10,7 +10,7 @@ mod property;
 mod record;
 mod reports;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 use std::collections::VecDeque;

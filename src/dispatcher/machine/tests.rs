@@ -4,10 +4,10 @@ use super::*;
 use crate::id::Secret;
 use crate::retry::Schedule;
 
-pub(super) const START: i64 = 1_700_000_000_000;
-pub(super) const HOUR_MS: i64 = 3_600_000;
+pub(crate) const START: i64 = 1_700_000_000_000;
+pub(crate) const HOUR_MS: i64 = 3_600_000;
 
-pub(super) fn job() -> Job {
+pub(crate) fn job() -> Job {
     serde_json::from_value(serde_json::json!({
         "id": "AJ_1", "dispatch_id": "AD_1", "job_type": "JT_ROOM", "agent_name": "a", "deployment": "",
         "room": {"sid": "RM_1", "name": "r", "created_at": 5, "metadata": "", "num_participants": 0},
@@ -16,7 +16,7 @@ pub(super) fn job() -> Job {
     .unwrap()
 }
 
-pub(super) fn plan(endpoints: usize) -> Plan {
+pub(crate) fn plan(endpoints: usize) -> Plan {
     Plan {
         endpoints: (1..=endpoints)
             .map(|n| Route {
@@ -28,7 +28,7 @@ pub(super) fn plan(endpoints: usize) -> Plan {
     }
 }
 
-pub(super) fn token() -> Token {
+pub(crate) fn token() -> Token {
     Token {
         jwt: Secret::new("jwt".into()),
         expires_at: START + HOUR_MS,

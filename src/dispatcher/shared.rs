@@ -1,0 +1,292 @@
+//! What every part of a running dispatcher shares: configuration, store, connections, the table of live jobs.
+//!
+//! Decides whether there is room for another job, and counts what a drain has to wait for. It refuses to hold a lock
+//! across a wait.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
+
+use tokio::sync::mpsc;
+use tokio::sync::oneshot;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::dispatcher::agents::ReadyAgent;
+use crate::dispatcher::config::LiveKit;
+use crate::dispatcher::events::Event;
+use crate::dispatcher::events::Events;
+use crate::dispatcher::machine::Input;
+use crate::dispatcher::machine::Record;
+use crate::dispatcher::machine::StatusAnswer;
+use crate::dispatcher::machine::StatusView;
+use crate::dispatcher::rest::limit::Bucket;
+use crate::id::JobId;
+use crate::id::Pii;
+use crate::net::http::HttpClient;
+use crate::store::Store;
+use crate::worker::WorkerHandle;
+
+/// What a job's task is told.
+pub enum Message {
+    /// For the machine.
+    Input(Input),
+    /// The agent reports, and waits for the answer.
+    Status {
+        /// What.
+        status: livekit_protocol::JobStatus,
+        /// Why it failed.
+        error: Option<String>,
+        /// Where the answer goes.
+        reply: oneshot::Sender<StatusAnswer>,
+    },
+}
+
+/// A live job, as everybody but its own task sees it.
+pub struct JobEntry {
+    /// Its task.
+    pub inbox: mpsc::Sender<Message>,
+    /// Its room, for tokens that are good for a room.
+    pub room: Pii<String>,
+    /// What is written down of it.
+    pub written: Mutex<Written>,
+    /// How often it may report.
+    pub bucket: Mutex<Bucket>,
+}
+
+/// The part of a written record that requests are answered from.
+pub struct Written {
+    /// SHA-256 of every bearer, in hex.
+    pub bearers: Vec<String>,
+    /// The status.
+    pub view: StatusView,
+}
+
+impl Written {
+    /// What requests may know of a record.
+    pub fn of(record: &Record) -> Written {
+        Written {
+            bearers: record.bearers.clone(),
+            view: StatusView::from(record),
+        }
+    }
+}
+
+/// Time for the machines: the wall clock at the start, and from there on the monotonic one, so that no clock
+/// adjustment makes a retry early or late.
+pub struct Steady {
+    base_ms: i64,
+    started: Instant,
+}
+
+impl Steady {
+    /// Starts from now.
+    pub fn start() -> Steady {
+        Steady {
+            base_ms: SystemClock.now_ms(),
+            started: Instant::now(),
+        }
+    }
+
+    /// When the runtime's clock shows this time.
+    pub fn instant(&self, at_ms: i64) -> Instant {
+        let since = at_ms.saturating_sub(self.base_ms).max(0);
+        self.started + std::time::Duration::from_millis(since as u64)
+    }
+}
+
+impl Clock for Steady {
+    fn now_ms(&self) -> i64 {
+        self.base_ms + self.started.elapsed().as_millis() as i64
+    }
+}
+
+/// See the module.
+pub struct Shared {
+    /// The LiveKit server.
+    pub livekit: LiveKit,
+    /// Agents by name.
+    pub agents: BTreeMap<String, ReadyAgent>,
+    /// How agents reach the status endpoint, without a trailing slash.
+    pub status_base: String,
+    /// How many jobs may be open.
+    pub max_jobs: usize,
+    /// The durable store.
+    pub store: Store,
+    /// Whether the last write succeeded.
+    pub store_works: AtomicBool,
+    /// Outbound connections.
+    pub http: HttpClient,
+    /// Time for machines.
+    pub clock: Steady,
+    /// News for the program.
+    pub events: Events,
+    /// Whether jobs are taken.
+    pub open: AtomicBool,
+    /// Everything ends now.
+    pub stop: CancellationToken,
+    /// Job tasks, attempts, sockets, requests.
+    pub tasks: TaskTracker,
+    /// Farewells to endpoints; a drain waits for them.
+    pub farewells: TaskTracker,
+    /// How many jobs are neither delivered nor over.
+    pub undelivered: watch::Sender<usize>,
+    jobs: Mutex<HashMap<JobId, Arc<JobEntry>>>,
+    gone: Mutex<BTreeSet<String>>,
+    workers: Mutex<Vec<WorkerHandle>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What `Shared` is made of.
+pub struct Parts {
+    /// The LiveKit server.
+    pub livekit: LiveKit,
+    /// Agents by name.
+    pub agents: BTreeMap<String, ReadyAgent>,
+    /// How agents reach the status endpoint, without a trailing slash.
+    pub status_base: String,
+    /// How many jobs may be open.
+    pub max_jobs: u32,
+    /// The durable store.
+    pub store: Store,
+    /// Outbound connections.
+    pub http: HttpClient,
+}
+
+impl Shared {
+    /// Nothing is open yet.
+    pub fn new(parts: Parts) -> Shared {
+        Shared {
+            livekit: parts.livekit,
+            agents: parts.agents,
+            status_base: parts.status_base,
+            max_jobs: parts.max_jobs as usize,
+            store: parts.store,
+            store_works: AtomicBool::new(true),
+            http: parts.http,
+            clock: Steady::start(),
+            events: Events::default(),
+            open: AtomicBool::new(false),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            farewells: TaskTracker::new(),
+            undelivered: watch::Sender::new(0),
+            jobs: Mutex::default(),
+            gone: Mutex::default(),
+            workers: Mutex::default(),
+        }
+    }
+
+    /// Tells the program.
+    pub fn tell(&self, event: Event) {
+        let at = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0.0, |since| since.as_micros() as f64 / 1_000.0);
+        self.events.push(at, event);
+    }
+
+    /// A live job.
+    pub fn job(&self, job_id: &JobId) -> Option<Arc<JobEntry>> {
+        lock(&self.jobs).get(job_id).cloned()
+    }
+
+    /// How many jobs are open.
+    pub fn active(&self) -> usize {
+        lock(&self.jobs).len()
+    }
+
+    /// Enters a new job, unless there is no room, none are taken, or it is there already.
+    pub fn admit(&self, job_id: &JobId, entry: &Arc<JobEntry>) -> bool {
+        let mut jobs = lock(&self.jobs);
+        let room = self.open.load(Ordering::Acquire) && jobs.len() < self.max_jobs;
+        if !room || jobs.contains_key(job_id) {
+            return false;
+        }
+        jobs.insert(job_id.clone(), entry.clone());
+        let active = jobs.len();
+        drop(jobs);
+        self.set_active(active);
+        true
+    }
+
+    /// Enters a job of an earlier run, whether or not there is room.
+    pub fn readmit(&self, job_id: &JobId, entry: &Arc<JobEntry>) {
+        lock(&self.jobs).insert(job_id.clone(), entry.clone());
+    }
+
+    /// Takes a job out.
+    pub fn dismiss(&self, job_id: &JobId) {
+        let mut jobs = lock(&self.jobs);
+        jobs.remove(job_id);
+        let active = jobs.len();
+        drop(jobs);
+        self.set_active(active);
+    }
+
+    fn set_active(&self, active: usize) {
+        let active = u32::try_from(active).unwrap_or(u32::MAX);
+        for worker in lock(&self.workers).iter() {
+            worker.set_active(active);
+        }
+    }
+
+    /// Remembers a worker.
+    pub fn add_worker(&self, worker: WorkerHandle) {
+        worker.set_active(u32::try_from(self.active()).unwrap_or(u32::MAX));
+        lock(&self.workers).push(worker);
+    }
+
+    /// Every worker.
+    pub fn workers(&self) -> Vec<WorkerHandle> {
+        lock(&self.workers).clone()
+    }
+
+    /// Endpoints that answered 410.
+    pub fn gone(&self) -> BTreeSet<String> {
+        lock(&self.gone).clone()
+    }
+
+    /// Sends nothing more to an endpoint, and tells every job that waits for it. False if that was known.
+    pub fn disable(&self, url: &str) -> bool {
+        if !lock(&self.gone).insert(url.to_owned()) {
+            return false;
+        }
+        for entry in lock(&self.jobs).values() {
+            // A job whose queue is full has better things to do: it finds out by its own next attempt.
+            let _ = entry.inbox.try_send(Message::Input(Input::EndpointGone {
+                url: url.to_owned(),
+            }));
+        }
+        true
+    }
+}
+
+/// Counts a job as undelivered for as long as it lives.
+pub struct Undelivered(Arc<Shared>);
+
+impl Undelivered {
+    /// Counts one more.
+    pub fn count(shared: &Arc<Shared>) -> Undelivered {
+        shared.undelivered.send_modify(|count| *count += 1);
+        Undelivered(shared.clone())
+    }
+}
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        self.0.undelivered.send_modify(|count| *count -= 1);
+    }
+}

@@ -1,0 +1,260 @@
+//! Starting, failing to start, stopping, and starting again after a crash.
+
+use std::io::BufRead;
+use std::io::BufReader;
+use std::process::Child;
+use std::process::Command;
+use std::process::Stdio;
+
+use roomhook::dispatcher::config::Config;
+use roomhook::dispatcher::Dispatcher;
+use roomhook::error::Code;
+use serde_json::json;
+use serde_json::Value;
+
+use crate::bench::options;
+use crate::bench::report;
+use crate::bench::start;
+use crate::bench::Bench;
+use crate::bench::AGENT;
+use crate::receiver::Receiver;
+use crate::receiver::Reply;
+use crate::support::free_tcp_port;
+use crate::support::LiveKitServer;
+
+const CHILD: &str = "ROOMHOOK_TEST_DISPATCHER";
+
+fn with_file(folder: &tempfile::TempDir) -> Value {
+    json!({ "store": folder.path().join("jobs.db").to_string_lossy() })
+}
+
+#[tokio::test]
+async fn whatever_prevents_a_start_is_one_sentence_and_leaves_nothing_behind() {
+    let server = LiveKitServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = listener.local_addr().unwrap().port();
+    let port = free_tcp_port();
+    let urls = ["http://127.0.0.1:9/".to_owned()];
+    let down = format!("ws://127.0.0.1:{}", free_tcp_port());
+    let mut base = options(server.url().as_str(), &urls, with_file(&folder));
+    base["listen"] = json!(format!("127.0.0.1:{port}"));
+    for (wrong, code, words) in [
+        (
+            json!({ "listen": format!("127.0.0.1:{taken}") }),
+            Code::ConfigInvalid,
+            "is in use by another program",
+        ),
+        (
+            json!({ "livekit": { "apiSecret": "wrong" } }),
+            Code::ConfigInvalid,
+            "refused the API key or secret",
+        ),
+        (
+            json!({ "livekit": { "apiKey": "nobody" } }),
+            Code::ConfigInvalid,
+            "refused the API key or secret",
+        ),
+        (
+            json!({ "livekit": { "url": down }, "startTimeoutMs": 300 }),
+            Code::TransportFailed,
+            "no connection to livekit.url within 300 ms",
+        ),
+        (
+            json!({ "store": folder.path().to_string_lossy() }),
+            Code::StoreUnavailable,
+            "cannot be written",
+        ),
+    ] {
+        let mut options = base.clone();
+        for (key, value) in wrong.as_object().unwrap() {
+            match value {
+                Value::Object(inner) => inner.iter().for_each(|(k, v)| options[key][k] = v.clone()),
+                value => options[key] = value.clone(),
+            }
+        }
+        let Err(error) = start(&options).await else {
+            panic!("{wrong} started")
+        };
+        assert_eq!(error.code, code, "{error}");
+        assert!(
+            error.message.contains(words) && error.message.lines().count() == 1,
+            "{error}"
+        );
+    }
+    drop(listener);
+    // Neither the port nor the store is still held.
+    let dispatcher = start(&base).await.expect("it starts");
+    let Err(second) = start(&options(server.url().as_str(), &urls, with_file(&folder))).await
+    else {
+        panic!("two on one store")
+    };
+    assert_eq!(second.code, Code::StoreUnavailable);
+    assert!(
+        second.message.contains("in use by another process"),
+        "{second}"
+    );
+    dispatcher.close().await;
+    dispatcher.close().await;
+    assert!(dispatcher.next_events(1_000).await.is_some());
+    assert!(dispatcher.next_events(1_000).await.is_none());
+    start(&base).await.expect("it starts again").close().await;
+}
+
+#[tokio::test]
+async fn a_running_job_outlives_a_restart_of_the_dispatcher() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Receiver::start([]).await;
+    let port = free_tcp_port();
+    let mut more = with_file(&folder);
+    more["listen"] = json!(format!("127.0.0.1:{port}"));
+    let mut bench = Bench::start(&[&agent], more.clone()).await;
+    bench.dispatch("r1").await;
+    let request = agent.next().await;
+    let (job_id, bearer) = (request.text("job_id"), request.text("status_token"));
+    bench.event("delivered").await;
+    bench
+        .status(job_id, bearer, json!({ "status": "JS_RUNNING" }))
+        .await;
+    bench.dispatcher.close().await;
+
+    bench.dispatcher = start(&options(bench.server.url().as_str(), &[agent.url()], more))
+        .await
+        .expect("it starts again");
+    assert_eq!(bench.dispatcher.active_jobs(), 1);
+    let success = bench
+        .status(job_id, bearer, json!({ "status": "JS_SUCCESS" }))
+        .await;
+    assert_eq!(success.status, 200);
+    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+    assert!(agent.is_quiet(), "a delivered job is not delivered again");
+}
+
+/// Runs a dispatcher in a process of its own, told by a variable, until it is killed.
+#[tokio::test]
+async fn child_process_that_dispatches_until_it_is_killed() {
+    let Ok(options) = std::env::var(CHILD) else {
+        return;
+    };
+    let config = Config::from_options(&options).expect("a configuration");
+    let dispatcher = Dispatcher::start(config).await.expect("it starts");
+    println!("\nstarted");
+    while let Some(events) = dispatcher.next_events(100).await {
+        for event in events {
+            println!("\n{}", serde_json::to_string(&event).expect("JSON"));
+        }
+    }
+}
+
+struct Process {
+    child: Child,
+    lines: std::io::Lines<BufReader<std::process::ChildStdout>>,
+}
+
+impl Process {
+    fn start(options: &Value) -> Process {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "start::child_process_that_dispatches_until_it_is_killed",
+                "--nocapture",
+            ])
+            .env(CHILD, options.to_string())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut process = Process { child, lines };
+        process.line("started");
+        process
+    }
+
+    fn line(&mut self, text: &str) -> String {
+        let lines = self.lines.by_ref().map_while(Result::ok);
+        lines
+            .into_iter()
+            .find(|line| line.contains(text))
+            .unwrap_or_else(|| panic!("no line with {text}"))
+    }
+
+    /// As the kernel would on a bad day: no handler runs.
+    fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_9_in_the_middle_of_a_delivery_is_continued_by_the_next_start() {
+    let server = LiveKitServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Receiver::start([Reply::Hang, Reply::Hang]).await;
+    let mut options = options(server.url().as_str(), &[agent.url()], with_file(&folder));
+    options["listen"] = json!(format!("127.0.0.1:{}", free_tcp_port()));
+    options["agents"][0]["endpoints"][0]["timeoutMs"] = json!(20_000);
+
+    let process = Process::start(&options);
+    server.create_dispatch("r1", AGENT, "").await;
+    let first = agent.next().await;
+    process.kill();
+    let process = Process::start(&options);
+    let second = agent.next().await;
+    process.kill();
+    let mut process = Process::start(&options);
+    let third = agent.next().await;
+    process.line("\"delivered\"");
+
+    assert_eq!(first.text("job_id"), third.text("job_id"));
+    assert_eq!(first.text("access_token"), third.text("access_token"));
+    assert_eq!(first.header("webhook-id"), third.header("webhook-id"));
+    for request in [&first, &second, &third] {
+        request.verified();
+        assert_eq!(
+            request.body["attempt"], 1,
+            "an attempt without an outcome is made once more"
+        );
+    }
+    // Whichever bearer the agent got hold of, it can report with it.
+    let address = options["listen"].as_str().unwrap().parse().unwrap();
+    for request in [&first, &second, &third] {
+        let answer = report(
+            address,
+            third.text("job_id"),
+            request.text("status_token"),
+            json!({ "status": "JS_RUNNING" }),
+        )
+        .await;
+        assert_eq!(answer.status, 200);
+    }
+    process.kill();
+    let bytes = std::fs::read(folder.path().join("jobs.db")).unwrap();
+    for secret in [
+        first.text("status_token"),
+        crate::receiver::SECRET,
+        crate::support::API_SECRET,
+    ] {
+        assert!(!bytes
+            .windows(secret.len())
+            .any(|window| window == secret.as_bytes()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_restart_cannot_continue_is_accounted_for_as_failed() {
+    let server = LiveKitServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Receiver::start([Reply::Hang]).await;
+    let mut options = options(server.url().as_str(), &[agent.url()], with_file(&folder));
+    let process = Process::start(&options);
+    server.create_dispatch("r1", AGENT, "").await;
+    agent.next().await;
+    process.kill();
+    options["agents"][0]["name"] = json!("another");
+    let mut process = Process::start(&options);
+    let ended = process.line("jobEnded");
+    assert!(
+        ended.contains("JS_FAILED") && ended.contains("no longer configured"),
+        "{ended}"
+    );
+    process.kill();
+}
