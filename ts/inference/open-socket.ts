@@ -141,10 +141,15 @@ async function open(plan: Plan, token: string): Promise<InferenceSocket | Roomho
   const handle = callNative(
     () => new native.InferenceSocketHandle({ url, headers: Object.entries(headers), ...limits }),
   )
+  const opening = awaitNative(() => handle.open())
   const opened = await withSignal(
     signal,
-    () => awaitNative(() => handle.open()),
-    () => handle.cancel(),
+    () => opening,
+    () => {
+      handle.cancel()
+      // It may have opened in the same moment: then nobody else would close it.
+      opening.then(({ kind }) => kind === 'open' && handle.close(1000, '')).catch(() => {})
+    },
   )
   if (opened.kind === 'open') return new InferenceSocket(handle)
   const { status, retryable, message } = opened
