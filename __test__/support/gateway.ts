@@ -47,7 +47,7 @@ export interface Fault {
   times?: number
   status?: number
   headers?: Record<string, string>
-  /** The JSON body; default an OpenAI-style error. */
+  /** The JSON body, also of a status 200; default an OpenAI-style error. */
   body?: object
   /** Answer only after this. */
   hold?: Promise<unknown>
@@ -186,7 +186,7 @@ export class Gateway implements AsyncDisposable {
       response.destroy()
       return
     }
-    if (status !== 200) {
+    if (status !== 200 || fault?.body !== undefined) {
       const body = fault?.body ?? {
         error: { message: `status ${status}`, type: 'gateway_error', code: 'told_to_fail' },
       }

@@ -1,0 +1,317 @@
+// `livekit()` as a chat provider, under both majors of the AI SDK against the local gateway: what goes over the wire, and
+// what comes back.
+
+import { beforeAll, describe, expect, test } from 'vitest'
+import { livekit } from '../../ts/ai.js'
+import { setLogger } from '../../ts/log.js'
+import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
+import { type Gateway, startGateway } from '../support/gateway.js'
+import type { ChatBody } from '../support/gateway-chat.js'
+import { jobOf } from './ai-fakes.js'
+
+const prompt = 'Say hello.'
+
+setLogger({ sink: () => {} })
+
+function providerFor(gateway: Gateway, settings: object = {}) {
+  return livekit({ ...gateway.keys, baseURL: gateway.url, ...settings })
+}
+
+function bodyOf(gateway: Gateway, index = 0): ChatBody {
+  return gateway.requests[index]?.body as ChatBody
+}
+
+describe.each(MAJORS)('with ai %i', (major) => {
+  let sdk: Sdk
+  beforeAll(async () => {
+    sdk = await loadSdk(major)
+  })
+
+  test('S0-08: a request carries token, attribution and the User-Agent of both, on the wire', async () => {
+    await using gateway = await startGateway()
+    const provider = providerFor(gateway, { job: jobOf('a') })
+    const result = await sdk.ai.generateText({ model: provider('openai/gpt-5-mini'), prompt })
+    expect(result.text).toBe('Hello there.')
+    const request = await gateway.request(0)
+    expect(request.path).toBe('/chat/completions')
+    expect(request.status).toBe(200)
+    expect(request.head).toMatch(/^POST \/v1\/chat\/completions HTTP\/1\.1\r\n/)
+    expect(request.head).toContain('\r\nX-LiveKit-Room-Id: RM_a\r\n')
+    expect(request.head).toContain('\r\nX-LiveKit-Job-Id: AJ_a\r\n')
+    expect(request.head).toContain('\r\nX-LiveKit-Agent-Id: PA_a\r\n')
+    expect(request.count('authorization')).toBe(1)
+    expect(request.header('user-agent')).toMatch(/^roomhook\/\S+ \(node v[\d.]+\) ai\/[\d.]+$/)
+    expect(request.body).toEqual({ model: 'openai/gpt-5-mini', messages: [{ role: 'user', content: prompt }] })
+  })
+
+  test('a whole answer has text, reasoning, usage, reason and response', async () => {
+    await using gateway = await startGateway()
+    gateway.chat = { reasoning: ['Let me ', 'think.'], text: ['Hi.'], finishReason: 'length' }
+    const result = await sdk.ai.generateText({ model: providerFor(gateway)('openai/gpt-5-mini'), prompt })
+    expect(result.reasoningText).toBe('Let me think.')
+    expect(result.text).toBe('Hi.')
+    expect(result.finishReason).toBe('length')
+    expect(result.usage).toMatchObject({ inputTokens: 11, outputTokens: 7, totalTokens: 18 })
+    expect(result.response).toMatchObject({ id: 'chatcmpl-1', modelId: 'openai/gpt-5-mini' })
+  })
+
+  test('a stream has its parts in order, and its usage at the end', async () => {
+    await using gateway = await startGateway()
+    gateway.chat = { reasoning: ['Hm', '.'], text: ['Hel', 'lo'] }
+    const result = sdk.ai.streamText({ model: providerFor(gateway)('openai/gpt-5-mini'), prompt })
+    const parts = (await collect(result.fullStream)) as { type: string; text?: string }[]
+    const order = parts.map(({ type }) => type).filter((type) => /^(?:text|reasoning|finish)/.test(type))
+    expect(order).toEqual([
+      'reasoning-start',
+      'reasoning-delta',
+      'reasoning-delta',
+      'reasoning-end',
+      'text-start',
+      'text-delta',
+      'text-delta',
+      'text-end',
+      'finish-step',
+      'finish',
+    ])
+    expect(await result.text).toBe('Hello')
+    expect(await result.usage).toMatchObject({ inputTokens: 11, outputTokens: 7 })
+    expect(bodyOf(gateway)).toMatchObject({ stream: true, stream_options: { include_usage: true } })
+  })
+
+  test.each(['generateText', 'streamText'])(
+    '%s runs tools whose arguments come in pieces, and gives back what vendors attach',
+    async (name) => {
+      await using gateway = await startGateway()
+      gateway.chat = (_body, index) =>
+        index > 0
+          ? { text: ['Sunny and 7.'] }
+          : {
+              text: ['Looking.'],
+              toolCalls: [
+                {
+                  id: 'c1',
+                  name: 'weather',
+                  arguments: ['{"ci', 'ty":"Os', 'lo"}'],
+                  extraContent: { google: { sig: 'x' } },
+                },
+                { id: 'c2', name: 'weather', arguments: '{"city":"Bergen"}' },
+              ],
+              // Some vendors say so although a tool shall run.
+              finishReason: 'stop',
+            }
+      const cities: string[] = []
+      const inputSchema = sdk.jsonSchema({
+        type: 'object',
+        properties: { city: { type: 'string' } },
+        required: ['city'],
+      })
+      const weather = sdk.ai.tool({
+        description: 'The weather',
+        inputSchema,
+        execute: async ({ city }: { city: string }) => {
+          cities.push(city)
+          return { degrees: 7 }
+        },
+      })
+      const model = providerFor(gateway)('google/gemini-3.5-flash')
+      const result = await sdk.ai[name]?.({
+        model,
+        prompt,
+        tools: { weather },
+        stopWhen: sdk.steps(3),
+        toolChoice: 'auto',
+      })
+      expect(await result.text).toBe('Sunny and 7.')
+      expect(cities.sort()).toEqual(['Bergen', 'Oslo'])
+      expect(bodyOf(gateway, 0)).toMatchObject({
+        tools: [
+          {
+            type: 'function',
+            function: { name: 'weather', description: 'The weather', parameters: { type: 'object' } },
+          },
+        ],
+        tool_choice: 'auto',
+      })
+      expect(bodyOf(gateway, 1).messages.slice(1)).toEqual([
+        {
+          role: 'assistant',
+          content: 'Looking.',
+          tool_calls: [
+            {
+              id: 'c1',
+              type: 'function',
+              function: { name: 'weather', arguments: '{"city":"Oslo"}' },
+              extra_content: { google: { sig: 'x' } },
+            },
+            { id: 'c2', type: 'function', function: { name: 'weather', arguments: '{"city":"Bergen"}' } },
+          ],
+        },
+        { role: 'tool', tool_call_id: 'c1', content: '{"degrees":7}' },
+        { role: 'tool', tool_call_id: 'c2', content: '{"degrees":7}' },
+      ])
+    },
+  )
+
+  test('structured output sends its schema and gives an object', async () => {
+    await using gateway = await startGateway()
+    gateway.chat = { text: ['{"city":', '"Oslo"}'] }
+    const schema = sdk.jsonSchema({ type: 'object', properties: { city: { type: 'string' } }, required: ['city'] })
+    const model = providerFor(gateway)('openai/gpt-4o')
+    const { object } = await sdk.ai.generateObject({
+      model,
+      prompt,
+      schema,
+      schemaName: 'place',
+      schemaDescription: 'A place',
+    })
+    expect(object).toEqual({ city: 'Oslo' })
+    const streamed = sdk.ai.streamObject({
+      model,
+      prompt,
+      schema,
+      providerOptions: { livekit: { strictJsonSchema: false } },
+    })
+    await collect(streamed.partialObjectStream)
+    expect(await streamed.object).toEqual({ city: 'Oslo' })
+    expect(bodyOf(gateway, 0).response_format).toMatchObject({
+      type: 'json_schema',
+      json_schema: { name: 'place', description: 'A place', strict: true, schema: { required: ['city'] } },
+    })
+    expect(bodyOf(gateway, 1).response_format).toMatchObject({ json_schema: { name: 'response', strict: false } })
+  })
+
+  test('S0-10: a call’s priority and provider beat the settings', async () => {
+    await using gateway = await startGateway()
+    const model = providerFor(gateway, { priority: 'low', provider: 'azure' })('openai/gpt-4o')
+    await sdk.ai.generateText({ model, prompt })
+    const livekitOptions = { priority: 'priority', provider: 'openai' }
+    await sdk.ai.generateText({ model, prompt, providerOptions: { livekit: livekitOptions } })
+    await sdk.ai.generateText({ model: providerFor(gateway)('openai/gpt-4o'), prompt })
+    const field = (name: string) => gateway.requests.map((request) => request.header(name))
+    expect(field('x-livekit-inference-priority')).toEqual(['low', 'priority', undefined])
+    expect(field('x-livekit-inference-provider')).toEqual(['azure', 'openai', undefined])
+  })
+
+  test('S0-11: extra_headers never reach the body', async () => {
+    await using gateway = await startGateway()
+    const body = {
+      extra_headers: { 'X-Extra': 'yes' },
+      extra_body: { a: 1 },
+      extra_query: {},
+      metadata: { team: 'blue' },
+    }
+    await sdk.ai.generateText({
+      model: providerFor(gateway)('openai/gpt-4o'),
+      prompt,
+      headers: { 'X-Call': '1' },
+      providerOptions: { livekit: { body } },
+    })
+    const sent = bodyOf(gateway)
+    expect(Object.keys(sent).filter((name) => name.startsWith('extra_'))).toEqual([])
+    expect(sent.metadata).toEqual({ team: 'blue' })
+    const request = gateway.requests[0]
+    expect([request?.header('x-call'), request?.header('x-extra')]).toEqual(['1', 'yes'])
+  })
+
+  test('S0-09: a caller’s Authorization and attribution do not replace ours', async () => {
+    await using gateway = await startGateway()
+    const model = providerFor(gateway, { job: jobOf('a') })('openai/gpt-4o')
+    const headers = { authorization: 'Bearer forged', 'x-livekit-agent-id': 'PA_forged', 'user-agent': 'mine/1' }
+    await sdk.ai.generateText({ model, prompt, headers })
+    const request = await gateway.request(0)
+    expect(request.status).toBe(200)
+    expect([request.header('x-livekit-agent-id'), request.count('x-livekit-agent-id')]).toEqual(['PA_a', 1])
+    expect(request.count('authorization')).toBe(1)
+    expect(request.header('user-agent')).toMatch(/^mine\/1 ai\//)
+  })
+
+  test('every setting of a call has its place in the body', async () => {
+    await using gateway = await startGateway()
+    const result = await sdk.ai.generateText({
+      model: providerFor(gateway)('openai/gpt-4o'),
+      prompt,
+      maxOutputTokens: 50,
+      temperature: 0.5,
+      topP: 0.9,
+      topK: 3,
+      presencePenalty: 0.1,
+      frequencyPenalty: 0.2,
+      seed: 7,
+      stopSequences: ['END'],
+      providerOptions: { livekit: { user: 'opaque-1', verbosity: 'low', reasoningEffort: 'low' } },
+    })
+    expect(bodyOf(gateway)).toMatchObject({
+      max_completion_tokens: 50,
+      temperature: 0.5,
+      top_p: 0.9,
+      presence_penalty: 0.1,
+      frequency_penalty: 0.2,
+      seed: 7,
+      stop: ['END'],
+      user: 'opaque-1',
+      verbosity: 'low',
+      reasoning_effort: 'low',
+    })
+    expect(result.warnings).toMatchObject([{ type: 'unsupported', feature: 'topK' }])
+  })
+
+  test('reasoning models get no sampling parameters, and the call is warned', async () => {
+    await using gateway = await startGateway()
+    const model = providerFor(gateway)('openai/gpt-5-mini')
+    const result = await sdk.ai.generateText({ model, prompt, temperature: 0.5, frequencyPenalty: 1 })
+    expect(Object.keys(bodyOf(gateway))).toEqual(['model', 'messages'])
+    expect((result.warnings as { feature: string }[]).map(({ feature }) => feature)).toEqual([
+      'temperature',
+      'frequencyPenalty',
+    ])
+  })
+
+  test('pictures, sound, documents and text files become what chat completions take', async () => {
+    await using gateway = await startGateway()
+    const file = (mediaType: string, data: Uint8Array) => ({ type: 'file', mediaType, data })
+    const bytes = Buffer.from('abc')
+    const content = [
+      { type: 'text', text: 'Look:' },
+      { type: 'image', image: bytes, mediaType: 'image/png' },
+      file('audio/wav', bytes),
+      file('application/pdf', bytes),
+      file('text/plain', bytes),
+    ]
+    const model = providerFor(gateway)('openai/gpt-4o')
+    await sdk.ai.generateText({ model, messages: [{ role: 'user', content }] })
+    expect(bodyOf(gateway).messages[0]?.content).toEqual([
+      { type: 'text', text: 'Look:' },
+      { type: 'image_url', image_url: { url: 'data:image/png;base64,YWJj' } },
+      { type: 'input_audio', input_audio: { data: 'YWJj', format: 'wav' } },
+      { type: 'file', file: { filename: 'document.pdf', file_data: 'data:application/pdf;base64,YWJj' } },
+      { type: 'text', text: 'abc' },
+    ])
+    const video = sdk.ai.generateText({ model, messages: [{ role: 'user', content: [file('video/mp4', bytes)] }] })
+    await expect(video).rejects.toMatchObject({ code: 'CONFIG_INVALID', message: expect.stringContaining('video/mp4') })
+  })
+
+  test('raw chunks are there when asked for', async () => {
+    await using gateway = await startGateway()
+    const model = providerFor(gateway)('openai/gpt-4o')
+    const parts = (await collect(sdk.ai.streamText({ model, prompt, includeRawChunks: true }).fullStream)) as {
+      type: string
+      rawValue?: { object?: string }
+    }[]
+    const raw = parts.filter(({ type }) => type === 'raw')
+    expect(raw.length).toBeGreaterThan(3)
+    expect(raw[0]?.rawValue?.object).toBe('chat.completion.chunk')
+  })
+
+  test.each([
+    [{ priorty: 'low' }, /providerOptions\.livekit\.priorty is not an option; did you mean priority/],
+    [{ priority: 'urgent' }, /providerOptions\.livekit\.priority must be one of priority, standard, low/],
+    [{ reasoningEffort: 9 }, /reasoningEffort must be one of/],
+    [{ body: 'x' }, /body must be an object/],
+  ])('S0-10: the call option %o is refused before anything is sent', async (options, message) => {
+    await using gateway = await startGateway()
+    const model = providerFor(gateway)('openai/gpt-4o')
+    const call = sdk.ai.generateText({ model, prompt, providerOptions: { livekit: options } })
+    await expect(call).rejects.toThrow(message)
+    expect(gateway.requests).toEqual([])
+  })
+})

@@ -1,0 +1,133 @@
+// A language model behind the gateway's chat completions, as specification v3: one request per attempt, no retry of its
+// own (the AI SDK has the call's only retry layer), a stream that is read as fast as it is consumed.
+
+import { ConnectionError } from '../../errors.js'
+import type { InferenceResponse } from '../../inference/fetch.js'
+import { checkText } from '../../options.js'
+import { callChoices } from '../call-options.js'
+import type { GatewayClient } from '../client.js'
+import { type GatewayCallError, gatewayAnswerError, gatewayStreamError, isAbort } from '../gateway-error.js'
+import { markLiveKitModel } from '../own-models.js'
+import type { ByProvider, LanguageCall, LanguageModel, LanguageResult, LanguageStream, StreamPart } from '../spec.js'
+import { eventData } from '../sse.js'
+import { type ChatOptions, chatOptions } from './options.js'
+import { chatRequest } from './request.js'
+import { answerContent, finishReason, responseFacts, usage, type WireCompletion } from './response.js'
+import { ChatParts } from './stream.js'
+
+const PATH = '/chat/completions'
+
+/** A chat model of LiveKit Inference. */
+export function chatModel(modelId: string, client: GatewayClient): LanguageModel {
+  checkText(modelId, 'modelId')
+  const post = (call: LanguageCall, options: ChatOptions, body: object, streaming: boolean) =>
+    client.post(PATH, body, { headers: call.headers, signal: call.abortSignal, ...callChoices(options) }, streaming)
+  return markLiveKitModel({
+    specificationVersion: 'v3',
+    provider: 'livekit.chat',
+    modelId,
+    // None: the AI SDK downloads what a URL points at, and the model gets it inline, whichever vendor serves it.
+    supportedUrls: {},
+
+    async doGenerate(call: LanguageCall): Promise<LanguageResult> {
+      const options = chatOptions(call.providerOptions)
+      const { body, warnings } = chatRequest(modelId, call, options, false)
+      const response = await post(call, options, body, false)
+      return { ...whole(await completionOf(response), response), request: { body }, warnings }
+    },
+
+    async doStream(call: LanguageCall): Promise<LanguageStream> {
+      const options = chatOptions(call.providerOptions)
+      const { body, warnings } = chatRequest(modelId, call, options, true)
+      const response = await post(call, options, body, true)
+      if (response.body === null) throw gatewayAnswerError('expected a stream, got an empty answer', undefined)
+      const metadata = quotaMetadata(response)
+      const head: StreamPart[] = [{ type: 'stream-start', warnings }]
+      const stream = chatStream(response.body, head, call, (part) =>
+        part.type === 'finish' ? { ...part, ...metadata } : part,
+      )
+      return { stream, request: { body }, response: { headers: Object.fromEntries(response.headers) } }
+    },
+  })
+}
+
+function whole(completion: WireCompletion, response: InferenceResponse): Omit<LanguageResult, 'request' | 'warnings'> {
+  if (completion.error !== null && completion.error !== undefined) throw gatewayStreamError(completion.error)
+  const answer = completion.choices?.[0]
+  if (answer?.message === undefined) {
+    throw gatewayAnswerError('expected an answer with a choice, got none; ask again', undefined)
+  }
+  const content = answerContent(answer.message)
+  const calledTools = content.some((part) => part.type === 'tool-call')
+  return {
+    content,
+    finishReason: finishReason(answer.finish_reason, calledTools),
+    usage: usage(completion.usage),
+    ...quotaMetadata(response),
+    response: { ...responseFacts(completion), headers: Object.fromEntries(response.headers), body: completion },
+  }
+}
+
+async function completionOf(response: Response): Promise<WireCompletion> {
+  const value: unknown = await response.json().catch((cause: unknown) => {
+    throw isAbort(cause) ? cause : brokenAnswer(cause)
+  })
+  if (typeof value !== 'object' || value === null) throw brokenAnswer(undefined)
+  return value as WireCompletion
+}
+
+function brokenAnswer(cause: unknown): GatewayCallError {
+  return gatewayAnswerError('expected a JSON object as the answer; ask again', cause)
+}
+
+/** What the gateway said about quotas, for `providerMetadata.livekit.quota`. */
+function quotaMetadata({ quota }: InferenceResponse): { providerMetadata?: ByProvider } {
+  return quota === undefined ? {} : { providerMetadata: { livekit: { quota: { ...quota } } } }
+}
+
+/** The parts of a streamed answer. Reading pulls the body; cancelling it closes the request. */
+function chatStream(
+  body: ReadableStream<Uint8Array>,
+  queue: StreamPart[],
+  call: LanguageCall,
+  last: (part: StreamPart) => StreamPart,
+): ReadableStream<StreamPart> {
+  const events = eventData(body)
+  const parts = new ChatParts((part) => queue.push(last(part)))
+  let ended = false
+  const advance = async () => {
+    try {
+      const event = await events.next()
+      ended = event.done === true || parts.event(event.value, call.includeRawChunks === true)
+    } catch (error) {
+      ended = true
+      if (call.abortSignal?.aborted === true) throw error
+      if (!parts.complete) {
+        parts.fail(
+          new ConnectionError('TRANSPORT_FAILED', 'the connection broke in the middle of the answer; ask again', {
+            cause: error,
+            retryable: true,
+          }),
+        )
+      }
+    }
+    if (!ended) return
+    parts.finish()
+    // The body may go on after `[DONE]`; leaving the generator gives the connection back.
+    await events.return()
+  }
+  return new ReadableStream<StreamPart>(
+    {
+      async pull(controller) {
+        while (queue.length === 0 && !ended) await advance()
+        for (const part of queue.splice(0)) controller.enqueue(part)
+        if (ended) controller.close()
+      },
+      async cancel() {
+        ended = true
+        await events.return()
+      },
+    },
+    { highWaterMark: 0 },
+  )
+}

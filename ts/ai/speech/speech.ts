@@ -1,0 +1,141 @@
+// Speech models behind the gateway's /tts socket: a text in one go, or as a language model writes it; one session a call.
+// What comes out is 16-bit mono PCM, or a WAV file of it: other formats are not the gateway's, and are not faked.
+
+import { ConfigError } from '../../errors.js'
+import { checkText } from '../../options.js'
+import { callChoices } from '../call-options.js'
+import type { GatewayClient } from '../client.js'
+import { markLiveKitModel } from '../own-models.js'
+import type { Warning } from '../spec.js'
+import { Sentences } from './sentences.js'
+import { broken, IDLE_MS, type ServerMessage, type Session } from './session.js'
+import { sessionStream } from './session-stream.js'
+import type { SpeechCall, SpeechModel, SpeechPart, SpeechResult, SpeechStream, SpeechStreamCall } from './spec.js'
+import { checkRate, type SpeechOptions, speechOptions, splitModelId } from './speech-options.js'
+import { writeWav } from './wav.js'
+
+const DEFAULT_RATE = 24_000
+
+/** A speech model of LiveKit Inference. Closures, no `this`: ai 7 calls its methods on a proxy. */
+export function speechModel(modelId: string, client: GatewayClient): SpeechModel {
+  const { id, detail } = splitModelId(checkText(modelId, 'modelId'))
+
+  async function open(call: SpeechStreamCall, retry: boolean): Promise<SpeechStream> {
+    const options = speechOptions(call.providerOptions)
+    const rate = outputRate(call, options)
+    const { voice = detail, language } = call
+    const create = {
+      type: 'session.create',
+      model: id,
+      sample_rate: String(rate),
+      encoding: 'pcm_s16le',
+      ...(voice === undefined ? {} : { voice }),
+      ...(language === undefined ? {} : { language }),
+      extra: options.extra ?? {},
+    }
+    const choices = { headers: call.headers, signal: call.abortSignal, ...callChoices(options) }
+    const session = await client.open('tts', id, choices, retry)
+    return { stream: speech(call, session, create, rate), response: { timestamp: new Date(), modelId } }
+  }
+
+  return markLiveKitModel({
+    specificationVersion: 'v3',
+    provider: 'livekit.speech',
+    modelId,
+
+    async doGenerate({ text, outputFormat, ...call }: SpeechCall): Promise<SpeechResult> {
+      const rate = speechOptions(call.providerOptions).sampleRate ?? DEFAULT_RATE
+      const warnings: Warning[] = []
+      const raw = outputFormat === 'pcm'
+      if (!raw && outputFormat !== undefined && outputFormat !== 'wav') {
+        warnings.push({ type: 'unsupported', feature: 'outputFormat', details: 'wav or pcm; wav is given' })
+      }
+      const whole = { ...call, text: ReadableStream.from([{ type: 'text' as const, text }]) }
+      const { stream, response } = await open({ ...whole, outputFormat: { type: 'audio/pcm', rate } }, false)
+      const pieces: Uint8Array[] = []
+      for await (const part of stream) {
+        if (part.type === 'stream-start') warnings.push(...part.warnings)
+        else if (part.type === 'audio') pieces.push(part.audio)
+      }
+      const bytes = Buffer.concat(pieces)
+      return { audio: raw ? bytes : writeWav({ rate, bytes }), warnings, response }
+    },
+
+    doStream: (call) => open(call, true),
+  })
+}
+
+function speech(
+  call: SpeechStreamCall,
+  session: Session,
+  create: ServerMessage,
+  rate: number,
+): ReadableStream<SpeechPart> {
+  const text = call.text.getReader()
+  let inputCharacters = 0
+  let flushed = false
+  const say = async (transcript: string | undefined, voice: string | undefined) => {
+    if (transcript === undefined) return
+    inputCharacters += transcript.length
+    const generation_config = voice === undefined ? undefined : { voice }
+    // The space keeps two sentences apart where the vendor joins what it is sent.
+    const spaced = /\s$/.test(transcript) ? transcript : `${transcript} `
+    await session.send({
+      type: 'input_transcript',
+      transcript: spaced,
+      ...(generation_config && { generation_config }),
+    })
+  }
+  return sessionStream<SpeechPart>({
+    session,
+    signal: call.abortSignal,
+    head: [{ type: 'stream-start', warnings: unsupported(call) }],
+    async send() {
+      await session.send(create)
+      const sentences = new Sentences()
+      let voice: string | undefined
+      for (let part = await text.read(); !part.done; part = await text.read()) {
+        if (part.value.voice !== voice) await say(sentences.rest(), voice)
+        voice = part.value.voice
+        for (const sentence of sentences.push(part.value.text)) await say(sentence, voice)
+      }
+      await say(sentences.rest(), voice)
+      await session.send({ type: 'session.flush' })
+      flushed = true
+      session.wake()
+    },
+    async receive() {
+      // While the text is still being written, silence is the writer's.
+      const message = await session.next(flushed ? IDLE_MS : undefined)
+      if (message === 'woken') return { parts: [], done: false }
+      if (message === 'quiet') throw broken(`sent nothing for ${IDLE_MS} ms`)
+      if (message === undefined || message.type === 'session.closed')
+        throw broken('closed the session before it was done')
+      const parts: SpeechPart[] = call.includeRawChunks === true ? [{ type: 'raw', rawValue: message }] : []
+      if (message.type === 'output_audio' && typeof message.audio === 'string') {
+        const audio = new Uint8Array(Buffer.from(message.audio, 'base64'))
+        parts.push({ type: 'audio', audio, audioFormat: { type: 'audio/pcm', rate } })
+      }
+      const done = message.type === 'done' && flushed
+      if (done) parts.push({ type: 'finish', usage: { inputCharacters } })
+      return { parts, done }
+    },
+    cancelInput: (reason) => text.cancel(reason),
+  })
+}
+
+function unsupported({ instructions, speed }: SpeechStreamCall): Warning[] {
+  const details = 'set the vendor’s own option in providerOptions.livekit.extra'
+  return Object.entries({ instructions, speed }).flatMap(([feature, value]) =>
+    value === undefined ? [] : [{ type: 'unsupported', feature, details }],
+  )
+}
+
+/** @throws ConfigError `CONFIG_INVALID` for anything but raw PCM. */
+function outputRate({ outputFormat }: SpeechStreamCall, { sampleRate }: SpeechOptions): number {
+  if (outputFormat !== undefined && outputFormat.type !== 'audio/pcm') {
+    throw new ConfigError('CONFIG_INVALID', 'outputFormat.type must be audio/pcm (16-bit mono samples)')
+  }
+  if (outputFormat?.rate !== undefined) return checkRate(outputFormat.rate, 'outputFormat.rate')
+  return sampleRate ?? DEFAULT_RATE
+}
