@@ -1,5 +1,7 @@
 // The package's front door: what a user imports from `roomhook`.
 
+export { type Agent, createAgent } from './agent.js'
+export type { AgentOptions, AgentSecret, AgentSecrets } from './agent-options.js'
 export {
   ClosedError,
   ConfigError,
@@ -45,7 +47,12 @@ export {
   inferenceSocket,
   turnHeaders,
 } from './inference/index.js'
+export type { Job, JobAbortReason, JobEventMap, JobResult, JobStatus, JoinedRoom, ShutdownFunction } from './job.js'
+export type { JobInfo, JobParticipant, JobRoom, JobType } from './job-info.js'
+export type { AcceptOptions, JobRequest } from './job-request.js'
 export { type LogLevel, type LogRecord, setLogger } from './log.js'
+export type { NodeHandler } from './node-http.js'
+export type { AgentEventMap } from './receiver.js'
 export { AudioFrame } from './room/audio-frame.js'
 export { AudioSource } from './room/audio-source.js'
 export { AudioStream, type AudioStreamOptions } from './room/audio-stream.js'
