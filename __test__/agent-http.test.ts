@@ -24,12 +24,13 @@ beforeEach(() => {
   setLogger({ level: 'trace', sink: (record) => void logged.push(record) })
 })
 
-/** Sends raw bytes and gives everything that came back until the other side is done. */
+/** Sends raw bytes and gives the head of the answer. */
 async function raw(port: number, text: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   let answer = ''
   socket.on('data', (chunk) => {
     answer += chunk.toString()
+    if (answer.includes('\r\n\r\n')) socket.destroy()
   })
   socket.write(text)
   await once(socket, 'close')
