@@ -358,7 +358,7 @@ describe('inferenceHeaders', () => {
   test.each([
     null,
     5,
-    [],
+    [[]],
     { header: {} },
     { headers: null },
     { headers: 5 },

@@ -77,6 +77,8 @@ pub struct InferenceSocketHandle {
     options: DuplexOptions,
     socket: Arc<OnceLock<Duplex>>,
     cancelled: CancellationToken,
+    /// Ends what waits for the socket when nobody can reach it any more, or its environment dies.
+    gone: CancellationToken,
 }
 
 #[napi]
@@ -147,10 +149,13 @@ impl InferenceSocketHandle {
         max: f64,
     ) -> napi::Result<PromiseRaw<'env, Option<Vec<Either<String, BufferSlice<'env>>>>>> {
         let max: usize = convert::integer(max, "max", 1..=65_536).map_err(throw)?;
-        let socket = Arc::clone(&self.socket);
+        let (socket, gone) = (Arc::clone(&self.socket), self.gone.clone());
         let pull = async move {
             Ok(match socket.get() {
-                Some(duplex) => duplex.next(max).await,
+                Some(duplex) => tokio::select! {
+                    () = gone.cancelled() => Vec::new(),
+                    messages = duplex.next(max) => messages,
+                },
                 None => Vec::new(),
             })
         };
@@ -192,10 +197,13 @@ impl InferenceSocketHandle {
     /// Waits until there is room for a message: false when the socket has ended instead.
     #[napi(catch_unwind)]
     pub fn ready<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, bool>> {
-        let socket = Arc::clone(&self.socket);
+        let (socket, gone) = (Arc::clone(&self.socket), self.gone.clone());
         let wait = async move {
             Ok(match socket.get() {
-                Some(duplex) => duplex.ready().await.is_ok(),
+                Some(duplex) => tokio::select! {
+                    () = gone.cancelled() => false,
+                    ready = duplex.ready() => ready.is_ok(),
+                },
                 None => false,
             })
         };
@@ -208,10 +216,13 @@ impl InferenceSocketHandle {
         &self,
         env: &'env Env,
     ) -> napi::Result<PromiseRaw<'env, InferenceSocketEnd>> {
-        let socket = Arc::clone(&self.socket);
+        let (socket, gone) = (Arc::clone(&self.socket), self.gone.clone());
         let wait = async move {
             Ok(match socket.get() {
-                Some(duplex) => end_of(duplex.ended().await),
+                Some(duplex) => tokio::select! {
+                    () = gone.cancelled() => end_of(End::Local),
+                    end = duplex.ended() => end_of(end),
+                },
                 None => end_of(End::Local),
             })
         };
@@ -259,6 +270,7 @@ impl InferenceSocketHandle {
             options,
             socket: Arc::default(),
             cancelled: CancellationToken::new(),
+            gone: CancellationToken::new(),
         })
     }
 
@@ -274,6 +286,7 @@ impl InferenceSocketHandle {
 impl Drop for InferenceSocketHandle {
     fn drop(&mut self) {
         self.cancelled.cancel();
+        self.gone.cancel();
     }
 }
 
