@@ -115,7 +115,7 @@ function checkPlan(options: InferenceSocketOptions): Plan {
     'retry',
     'signal',
   ])
-  const { service } = given
+  const { service, query } = given
   if (!SERVICES.includes(service)) throw invalid('options.service', "'stt', 'tts', 'eot' or 'bargein'", service)
   const onDrop = warnDropped({ by: 'inferenceSocket' })
   const gateway = new GatewayAccess(given, 'options')
@@ -127,7 +127,10 @@ function checkPlan(options: InferenceSocketOptions): Plan {
   ) as Record<LimitName, number>
   return {
     pipeline: { gateway, choices: checkChoices(given, 'options'), hooks: false, onDrop },
-    url: gateway.socketURL(service as string, Object.entries(checkStrings(given.query ?? {}, 'options.query'))),
+    url: gateway.socketURL(
+      service as string,
+      Object.entries(query === undefined ? {} : checkStrings(query, 'options.query')),
+    ),
     headers: headerEntries(given.headers, 'options.headers', onDrop),
     limits,
     retry: checkRetry(given.retry, 'options.retry'),
