@@ -135,8 +135,21 @@ describe.each(MAJORS)('with ai %i', (major) => {
     const { stream } = await modelFor(gateway).doStream({ prompt: [{ role: 'user', content: [] }] })
     const reader = stream.getReader()
     for (let part = await reader.read(); part.value?.type !== 'text-delta'; part = await reader.read());
+    const pending = reader.read()
     await reader.cancel()
+    expect((await pending).done).toBe(true)
     await (await gateway.request(0)).gone
+  })
+
+  test('a stream is over at [DONE], and its connection stays for others', async () => {
+    await using gateway = await startGateway()
+    let end = () => {}
+    gateway.chat = { text: ['Hi.'], holdEnd: new Promise<void>((resolve) => (end = resolve)) }
+    const model = modelFor(gateway)
+    expect(await collect(sdk.ai.streamText({ model, prompt }).textStream)).toEqual(['Hi.'])
+    end()
+    await sdk.ai.generateText({ model, prompt })
+    expect(gateway.connections).toBe(gateway.accepted)
   })
 
   test.each([

@@ -25,6 +25,8 @@ export interface ChatReply {
   endAfter?: number
   /** An error in the middle of a stream, after the text. */
   streamError?: { message: string; code?: string; type?: string }
+  /** Wait for this between `[DONE]` and the end of the body. */
+  holdEnd?: Promise<unknown>
   /** Wait for this before each event but the first: a slow model. */
   hold?: (index: number) => Promise<unknown>
 }
@@ -136,5 +138,6 @@ export async function answerChat(response: ServerResponse, body: ChatBody, reply
     await new Promise((resolve) => response.write(`data: ${JSON.stringify(event)}\n\n`, resolve))
   }
   if (reply.endAfter === undefined) response.write('data: [DONE]\n\n')
+  await reply.holdEnd
   response.end()
 }

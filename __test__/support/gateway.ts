@@ -72,6 +72,8 @@ export class Gateway implements AsyncDisposable {
   now: () => number = Date.now
   /** Tokens that are refused from now on although they are valid. */
   readonly revoked = new Set<string>()
+  /** How many TCP connections were ever accepted. */
+  accepted = 0
   /** Judge tokens. Off for a vendor that has keys of its own. */
   judge = true
 
@@ -88,6 +90,7 @@ export class Gateway implements AsyncDisposable {
 
   async listen(): Promise<this> {
     this.#server.on('connection', (socket) => {
+      this.accepted++
       this.#sockets.add(socket)
       socket.on('close', () => this.#sockets.delete(socket))
       socket.on('error', () => {})

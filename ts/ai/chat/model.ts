@@ -1,7 +1,7 @@
 // A language model behind the gateway's chat completions, as specification v3: one request per attempt, no retry of its
 // own (the AI SDK has the call's only retry layer), a stream that is read as fast as it is consumed.
 
-import { ConnectionError } from '../../errors.js'
+import { ConnectionError, RoomhookError } from '../../errors.js'
 import type { InferenceResponse } from '../../inference/fetch.js'
 import { checkText } from '../../options.js'
 import { callChoices } from '../call-options.js'
@@ -9,7 +9,7 @@ import type { GatewayClient } from '../client.js'
 import { type GatewayCallError, gatewayAnswerError, gatewayStreamError, isAbort } from '../gateway-error.js'
 import { markLiveKitModel } from '../own-models.js'
 import type { ByProvider, LanguageCall, LanguageModel, LanguageResult, LanguageStream, StreamPart } from '../spec.js'
-import { eventData } from '../sse.js'
+import { EventReader } from '../sse.js'
 import { type ChatOptions, chatOptions } from './options.js'
 import { chatRequest } from './request.js'
 import { answerContent, finishReason, responseFacts, usage, type WireCompletion } from './response.js'
@@ -92,29 +92,21 @@ function chatStream(
   call: LanguageCall,
   last: (part: StreamPart) => StreamPart,
 ): ReadableStream<StreamPart> {
-  const events = eventData(body)
+  const events = new EventReader(body)
   const parts = new ChatParts((part) => queue.push(last(part)))
   let ended = false
   const advance = async () => {
     try {
       const event = await events.next()
-      ended = event.done === true || parts.event(event.value, call.includeRawChunks === true)
-    } catch (error) {
+      ended = event === undefined || parts.event(event, call.includeRawChunks === true)
+      if (ended) events.drain()
+    } catch (cause) {
       ended = true
-      if (call.abortSignal?.aborted === true) throw error
-      if (!parts.complete) {
-        parts.fail(
-          new ConnectionError('TRANSPORT_FAILED', 'the connection broke in the middle of the answer; ask again', {
-            cause: error,
-            retryable: true,
-          }),
-        )
-      }
+      void events.cancel(cause)
+      if (call.abortSignal?.aborted === true) throw cause
+      if (!parts.complete) parts.fail(cause instanceof RoomhookError ? cause : brokenStream(cause))
     }
-    if (!ended) return
-    parts.finish()
-    // The body may go on after `[DONE]`; leaving the generator gives the connection back.
-    await events.return()
+    if (ended) parts.finish()
   }
   return new ReadableStream<StreamPart>(
     {
@@ -123,11 +115,13 @@ function chatStream(
         for (const part of queue.splice(0)) controller.enqueue(part)
         if (ended) controller.close()
       },
-      async cancel() {
-        ended = true
-        await events.return()
-      },
+      cancel: (reason) => events.cancel(reason),
     },
     { highWaterMark: 0 },
   )
+}
+
+function brokenStream(cause: unknown): ConnectionError {
+  const message = 'the connection broke in the middle of the answer; ask again'
+  return new ConnectionError('TRANSPORT_FAILED', message, { cause, retryable: true })
 }
