@@ -10,8 +10,11 @@ export interface JsonObject {
   [key: string]: Json | undefined
 }
 
-/** Options or facts by provider; ours is `livekit`. */
-export type ByProvider = Record<string, JsonObject>
+/** Options of a call by provider; ours is `livekit`. */
+export type ProviderOptions = Record<string, { readonly [option: string]: unknown }>
+
+/** Facts of an answer by provider; ours is `livekit`. */
+export type ProviderMetadata = Record<string, JsonObject>
 
 /** Something a call asked for that was not done. */
 export type Warning =
@@ -24,13 +27,13 @@ export type CallHeaders = Record<string, string | undefined>
 
 /** A part of a message that ai 6 and ai 7 put into a v3 prompt. */
 export type PromptPart =
-  | { type: 'text' | 'reasoning'; text: string; providerOptions?: ByProvider }
+  | { type: 'text' | 'reasoning'; text: string; providerOptions?: ProviderOptions }
   | {
       type: 'file'
       filename?: string
       data: Uint8Array | string | URL
       mediaType: string
-      providerOptions?: ByProvider
+      providerOptions?: ProviderOptions
     }
   | {
       type: 'tool-call'
@@ -38,28 +41,28 @@ export type PromptPart =
       toolName: string
       input: unknown
       providerExecuted?: boolean
-      providerOptions?: ByProvider
+      providerOptions?: ProviderOptions
     }
   | {
       type: 'tool-result'
       toolCallId: string
       toolName: string
       output: ToolOutput
-      providerOptions?: ByProvider
+      providerOptions?: ProviderOptions
     }
   | { type: 'tool-approval-response'; approvalId: string; approved: boolean; reason?: string }
 
 /** What a tool gave back. */
 export type ToolOutput =
   | { type: 'text' | 'error-text'; value: string }
-  | { type: 'json' | 'error-json'; value: Json }
+  | { type: 'json' | 'error-json'; value: unknown }
   | { type: 'execution-denied'; reason?: string }
   | { type: 'content'; value: { type: string; text?: string }[] }
 
 /** One message of a prompt. */
 export type PromptMessage =
-  | { role: 'system'; content: string; providerOptions?: ByProvider }
-  | { role: 'user' | 'assistant' | 'tool'; content: PromptPart[]; providerOptions?: ByProvider }
+  | { role: 'system'; content: string; providerOptions?: ProviderOptions }
+  | { role: 'user' | 'assistant' | 'tool'; content: PromptPart[]; providerOptions?: ProviderOptions }
 
 /** A tool of a call. */
 export type Tool =
@@ -85,7 +88,7 @@ export interface LanguageCall {
   reasoning?: string
   abortSignal?: AbortSignal
   headers?: CallHeaders
-  providerOptions?: ByProvider
+  providerOptions?: ProviderOptions
 }
 
 /** Why a model stopped. */
@@ -109,7 +112,7 @@ export interface Usage {
 /** A part of an answer. */
 export type Content =
   | { type: 'text' | 'reasoning'; text: string }
-  | { type: 'tool-call'; toolCallId: string; toolName: string; input: string; providerMetadata?: ByProvider }
+  | { type: 'tool-call'; toolCallId: string; toolName: string; input: string; providerMetadata?: ProviderMetadata }
 
 /** Which response an answer came from. */
 export interface ResponseFacts {
@@ -123,7 +126,7 @@ export interface LanguageResult {
   content: Content[]
   finishReason: FinishReason
   usage: Usage
-  providerMetadata?: ByProvider
+  providerMetadata?: ProviderMetadata
   request: { body: unknown }
   response: ResponseFacts & { headers: Record<string, string>; body: unknown }
   warnings: Warning[]
@@ -136,10 +139,10 @@ export type StreamPart =
   | { type: 'text-start' | 'text-end' | 'reasoning-start' | 'reasoning-end' | 'tool-input-end'; id: string }
   | { type: 'text-delta' | 'reasoning-delta' | 'tool-input-delta'; id: string; delta: string }
   | { type: 'tool-input-start'; id: string; toolName: string }
-  | { type: 'tool-call'; toolCallId: string; toolName: string; input: string; providerMetadata?: ByProvider }
+  | { type: 'tool-call'; toolCallId: string; toolName: string; input: string; providerMetadata?: ProviderMetadata }
   | { type: 'raw'; rawValue: unknown }
   | { type: 'error'; error: unknown }
-  | { type: 'finish'; finishReason: FinishReason; usage: Usage; providerMetadata?: ByProvider }
+  | { type: 'finish'; finishReason: FinishReason; usage: Usage; providerMetadata?: ProviderMetadata }
 
 /** A streamed answer. */
 export interface LanguageStream {

@@ -8,7 +8,14 @@ import { callChoices } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { type GatewayCallError, gatewayAnswerError, gatewayStreamError, isAbort } from '../gateway-error.js'
 import { markLiveKitModel } from '../own-models.js'
-import type { ByProvider, LanguageCall, LanguageModel, LanguageResult, LanguageStream, StreamPart } from '../spec.js'
+import type {
+  LanguageCall,
+  LanguageModel,
+  LanguageResult,
+  LanguageStream,
+  ProviderMetadata,
+  StreamPart,
+} from '../spec.js'
 import { EventReader } from '../sse.js'
 import { type ChatOptions, chatOptions } from './options.js'
 import { chatRequest } from './request.js'
@@ -81,7 +88,7 @@ function brokenAnswer(cause: unknown): GatewayCallError {
 }
 
 /** What the gateway said about quotas, for `providerMetadata.livekit.quota`. */
-function quotaMetadata({ quota }: InferenceResponse): { providerMetadata?: ByProvider } {
+function quotaMetadata({ quota }: InferenceResponse): { providerMetadata?: ProviderMetadata } {
   return quota === undefined ? {} : { providerMetadata: { livekit: { quota: { ...quota } } } }
 }
 

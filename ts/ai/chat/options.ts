@@ -3,7 +3,7 @@
 
 import { checkBoolean, checkOptions, checkText, invalid } from '../../options.js'
 import { type CallOptions, callOptionNames, checkCallOptions } from '../call-options.js'
-import type { ByProvider, Json } from '../spec.js'
+import type { Json, ProviderOptions } from '../spec.js'
 
 /** How hard a reasoning model thinks. */
 export type ReasoningEffort = 'none' | 'minimal' | 'low' | 'medium' | 'high' | 'xhigh'
@@ -47,7 +47,7 @@ function oneOf(value: unknown, path: string, words: readonly string[]): void {
  * The checked options of a call.
  * @throws ConfigError `CONFIG_INVALID`.
  */
-export function chatOptions(providerOptions: ByProvider | undefined): ChatOptions {
+export function chatOptions(providerOptions: ProviderOptions | undefined): ChatOptions {
   const given = providerOptions?.livekit as ChatOptions | undefined
   const options = checkOptions<ChatOptions>(given, PATH, NAMES)
   checkCallOptions(options, PATH)

@@ -1,7 +1,7 @@
 // The shapes of speech and transcription models: batch as in specification v3, streaming as ai 7 calls it on models of
 // that specification. Types only; see ../spec.ts.
 
-import type { ByProvider, CallHeaders, Warning } from '../spec.js'
+import type { CallHeaders, ProviderOptions, Warning } from '../spec.js'
 
 /** A format of raw audio. */
 export interface AudioFormat {
@@ -12,7 +12,7 @@ export interface AudioFormat {
 }
 
 interface Call {
-  providerOptions?: ByProvider
+  providerOptions?: ProviderOptions
   abortSignal?: AbortSignal
   headers?: CallHeaders
 }

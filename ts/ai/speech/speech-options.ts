@@ -3,7 +3,7 @@
 
 import { checkInteger, checkOptions, checkText, invalid } from '../../options.js'
 import { type CallOptions, callOptionNames, checkCallOptions } from '../call-options.js'
-import type { ByProvider, Json } from '../spec.js'
+import type { Json, ProviderOptions } from '../spec.js'
 
 /** `providerOptions.livekit` of a transcription. */
 export type TranscriptionOptions = CallOptions & {
@@ -43,7 +43,7 @@ function checkExtra(value: unknown): void {
 }
 
 /** @throws ConfigError `CONFIG_INVALID`. */
-export function transcriptionOptions(providerOptions: ByProvider | undefined): TranscriptionOptions {
+export function transcriptionOptions(providerOptions: ProviderOptions | undefined): TranscriptionOptions {
   const options = checkOptions(providerOptions?.livekit as TranscriptionOptions | undefined, PATH, [
     ...callOptionNames,
     'language',
@@ -60,7 +60,7 @@ export function transcriptionOptions(providerOptions: ByProvider | undefined): T
 }
 
 /** @throws ConfigError `CONFIG_INVALID`. */
-export function speechOptions(providerOptions: ByProvider | undefined): SpeechOptions {
+export function speechOptions(providerOptions: ProviderOptions | undefined): SpeechOptions {
   const options = checkOptions(providerOptions?.livekit as SpeechOptions | undefined, PATH, [
     ...callOptionNames,
     'sampleRate',
