@@ -73,6 +73,8 @@ export class JobRunner implements JobControls {
   readonly job: Job
   /** Resolves when the job is over, its last report is through or given up, and its room is left. Never rejects. */
   readonly done: Promise<void>
+  /** The room it joined, connected or not any more. */
+  liveRoom: Room | undefined
   readonly #host: RunnerHost
   readonly #ticket: Ticket
   readonly #abort = new AbortController()
@@ -80,7 +82,6 @@ export class JobRunner implements JobControls {
   readonly #queue: Step[] = []
   #performing = false
   #status: JobStatus = 'pending'
-  #room: Room | undefined
   #connecting = false
   #timer: NodeJS.Timeout | undefined
   #reporting: Promise<unknown> = Promise.resolve()
@@ -131,7 +132,7 @@ export class JobRunner implements JobControls {
     if (this.signal.aborted) {
       throw new JobError('JOB_STATE_CONFLICT', 'the job is ending: its room cannot be joined any more')
     }
-    if (this.#connecting || this.#room?.isConnected) {
+    if (this.#connecting || this.liveRoom?.isConnected) {
       throw new JobError('JOB_STATE_CONFLICT', 'the job has joined its room already: keep the Room that connect() gave')
     }
     const room = new Room()
@@ -146,7 +147,7 @@ export class JobRunner implements JobControls {
     } finally {
       this.#connecting = false
     }
-    this.#room = room
+    this.liveRoom = room
     this.send('connected')
     void this.#applyProfile(room)
     return room as JoinedRoom
@@ -245,7 +246,7 @@ export class JobRunner implements JobControls {
   }
 
   async #leave(): Promise<void> {
-    const room = this.#room
+    const room = this.liveRoom
     if (room === undefined) return
     let timer: NodeJS.Timeout | undefined
     const late = new Promise((resolve) => {

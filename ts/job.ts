@@ -3,6 +3,7 @@
 
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { TypedEmitter } from './events.js'
+import { type InferenceHeadersOptions, inferenceHeaders, setCurrentJobLookup } from './inference/metadata.js'
 import type { JobInfo, JobParticipant, JobRoom, JobType } from './job-info.js'
 import type { LocalParticipant } from './room/local-participant.js'
 import type { RoomOptions } from './room/options.js'
@@ -42,6 +43,7 @@ export type ShutdownFunction = (reason: JobAbortReason) => void | Promise<void>
 /** What a job can do; the runner does it. */
 export interface JobControls {
   readonly signal: AbortSignal
+  readonly liveRoom: Room | undefined
   status(): JobStatus
   connect(options?: RoomOptions): Promise<JoinedRoom>
   complete(): void
@@ -142,6 +144,21 @@ export class Job extends TypedEmitter<JobEventMap> implements JobInfo {
     return this
   }
 
+  /**
+   * The headers that attribute a model request to this job: its room, its id, and the running agent while it is in the
+   * room. As {@link inferenceHeaders}, with this job.
+   *
+   * @throws {ConfigError} `CONFIG_INVALID` for a wrong option.
+   */
+  inferenceHeaders(options?: InferenceHeadersOptions): Record<string, string> {
+    return inferenceHeaders(this, options)
+  }
+
+  /** @internal The room it joined, connected or not any more. */
+  get liveRoom(): Room | undefined {
+    return this.#controls.liveRoom
+  }
+
   /** @internal */
   announce<K extends keyof JobEventMap>(event: K, ...args: JobEventMap[K]): void {
     this.deliver(event, ...args)
@@ -156,6 +173,8 @@ export class Job extends TypedEmitter<JobEventMap> implements JobInfo {
 export function currentJob(): Job | undefined {
   return context.getStore()
 }
+
+setCurrentJobLookup(currentJob)
 
 /** @internal */
 export function runInJob<T>(job: Job, run: () => T): T {
