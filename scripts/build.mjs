@@ -27,6 +27,15 @@ async function typescript() {
   )
 }
 
+async function examples() {
+  await once(
+    'examples',
+    digest('ts', 'examples-ts/echo-agent', 'examples-ts/tsconfig.json', 'tsconfig.json', 'tsconfig.build.json'),
+    ['examples-ts/dist/echo-agent/agent.js'],
+    () => run('tsc', ['-p', 'examples-ts'], { quiet: true }),
+  )
+}
+
 /** Puts the addon, the engine and the licences of both into the platform package, as they are packed. */
 export async function fillPlatformPackage() {
   const folder = join(root, 'npm', 'linux-x64-gnu')
@@ -41,6 +50,7 @@ export async function fillPlatformPackage() {
 export async function build() {
   await step('addon', addon)
   await step('TypeScript', typescript)
+  await step('examples', examples)
 }
 
 if (process.argv[1] === import.meta.filename) {

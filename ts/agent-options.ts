@@ -19,8 +19,8 @@ export type AgentSecrets = string | AgentSecret | readonly (string | AgentSecret
 
 /** How an agent is made. */
 export interface AgentOptions {
-  /** The secrets of the webhook endpoint. */
-  secrets: AgentSecrets
+  /** The secrets of the webhook endpoint. `undefined`, as of an environment variable that is not set, is refused. */
+  secrets: AgentSecrets | undefined
   /** Runs for each accepted job. When it returns, the job is a success; when it throws, a failure. */
   entry: (job: Job) => unknown
   /** Decides about each job with `request.accept()` or `request.reject()`. Default: every job is accepted. */

@@ -1,0 +1,74 @@
+// An echo agent as an Express app. It joins the room it is called to, says back what it hears, answers "ping" with
+// "pong", and is done when the caller says "bye" or leaves. With DEMO=1 it prints each step as a line of JSON.
+
+import type { AddressInfo } from 'node:net'
+import express from 'express'
+import {
+  AudioSource,
+  AudioStream,
+  createAgent,
+  type JoinedRoom,
+  LocalAudioTrack,
+  type RemoteTrack,
+  TrackKind,
+  TrackPublishOptions,
+  TrackSource,
+} from 'roomhook'
+
+const RATE = 48_000
+
+const agent = createAgent({
+  secrets: process.env.LIVEKIT_WEBHOOK_SECRET,
+  request: (request) => {
+    tell('verified')
+    request.accept({ metadata: '{"role":"echo"}' })
+  },
+  entry: async (job) => {
+    const room = await job.connect()
+    tell('connected')
+    room.on('trackSubscribed', async (track) => {
+      if (track.kind === TrackKind.KIND_AUDIO) await echo(track, room)
+    })
+    room.on('dataReceived', async (payload, _participant, _kind, topic) => {
+      const text = new TextDecoder().decode(payload)
+      tell('dataReceived')
+      if (text === 'ping') {
+        const pong = new TextEncoder().encode('pong')
+        await room.localParticipant.publishData(pong, { reliable: true, ...(topic === undefined ? {} : { topic }) })
+      }
+      if (text === 'bye') job.complete()
+    })
+    room.on('participantDisconnected', () => {
+      if (room.remoteParticipants.size === 0) job.complete()
+    })
+    await room.closed // when entry returns, the job is done: JS_SUCCESS
+  },
+})
+
+async function echo(track: RemoteTrack, room: JoinedRoom): Promise<void> {
+  const source = new AudioSource(RATE, 1)
+  const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE })
+  await room.localParticipant.publishTrack(LocalAudioTrack.createAudioTrack('echo', source), options)
+  let heard = 0
+  for await (const frame of new AudioStream(track, RATE, 1)) {
+    if (heard++ === 0) tell('firstFrame')
+    if (!room.isConnected) break
+    await source.captureFrame(frame)
+  }
+  await source.close()
+}
+
+function tell(step: string): void {
+  if (process.env.DEMO !== '1') return
+  console.log(JSON.stringify({ step, at: performance.timeOrigin + performance.now() }))
+}
+
+const app = express().post('/livekit/agent', agent.express())
+const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
+  console.log(JSON.stringify({ port: (server.address() as AddressInfo).port }))
+})
+
+process.once('SIGTERM', async () => {
+  server.close()
+  await agent.close() // leaves the rooms and reports the results
+})
