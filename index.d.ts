@@ -91,6 +91,26 @@ export declare class NativeAudioStream {
   close(): void
 }
 
+/** One dispatcher. */
+export declare class NativeDispatcher {
+  /** From program options as JSON. Checks all of them; nothing is opened. */
+  constructor(options: string)
+  /** From a YAML text; `variables` answers for `${NAME}`. */
+  static fromYaml(text: string, variables: Record<string, string>): NativeDispatcher
+  /** What is allowed but not wise. */
+  warnings(): Array<string>
+  /** Starts; once per object. Resolves when every worker socket is registered. */
+  start(): Promise<NativeDispatcherAddress>
+  /** Waits for events and takes up to `max` as a JSON array; `null` after the end. */
+  nextEvents(max: number): Promise<string | undefined | null>
+  /** How many jobs are open. */
+  activeJobs(): number
+  /** Takes no new jobs; resolves when deliveries are done or the time is up, to the number of those still open. */
+  drain(): Promise<number>
+  /** Ends everything, a start under way too. */
+  close(): Promise<undefined>
+}
+
 /** One join of a room. */
 export declare class NativeRoom {
   /** A room that is not joined yet. */
@@ -236,6 +256,16 @@ export interface NativeConnectOptions {
   connectTimeoutMs: number
   singlePeerConnection: boolean
   rtcConfig?: NativeRtcConfig
+}
+
+/** Where a started dispatcher is. */
+export interface NativeDispatcherAddress {
+  /** The address that it listens on. */
+  host: string
+  /** The port. */
+  port: number
+  /** How agents reach it, without a trailing slash. */
+  url: string
 }
 
 /** How many events were not delivered one by one. */

@@ -773,12 +773,13 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeVersion, preloadEngine, receiveAudio, setEngineDirectory } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeVersion, preloadEngine, receiveAudio, setEngineDirectory } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
 export { NativeAudioSource }
 export { NativeAudioStream }
+export { NativeDispatcher }
 export { NativeRoom }
 export { NativeTrack }
 export { inferenceRetryWait }

@@ -2,6 +2,20 @@
 
 export { type Agent, createAgent } from './agent.js'
 export type { AgentOptions, AgentSecret, AgentSecrets } from './agent-options.js'
+export type {
+  DispatcherEndpointEvent,
+  DispatcherEvent,
+  DispatcherEventMap,
+  DispatcherJobEvent,
+} from './dispatcher/events.js'
+export type {
+  DispatcherAgentOptions,
+  DispatcherEndpointOptions,
+  DispatcherOptions,
+  DispatcherRetryOptions,
+  JobTypeName,
+} from './dispatcher/options.js'
+export { createDispatcher, type Dispatcher, type DispatcherAddress } from './dispatcher.js'
 export {
   ClosedError,
   ConfigError,

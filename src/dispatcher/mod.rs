@@ -208,11 +208,18 @@ impl Dispatcher {
     }
 }
 
-impl Drop for Dispatcher {
-    fn drop(&mut self) {
+impl Dispatcher {
+    /// Ends everything without waiting for it: whoever held the dispatcher is gone.
+    pub fn abandon(&self) {
         self.close_server.cancel();
         self.shared.stop.cancel();
         self.shared.events.end();
+    }
+}
+
+impl Drop for Dispatcher {
+    fn drop(&mut self) {
+        self.abandon();
     }
 }
 

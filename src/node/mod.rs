@@ -5,6 +5,7 @@
 mod agent;
 mod audio;
 mod convert;
+mod dispatcher;
 mod error;
 mod inference;
 mod inference_socket;
