@@ -11,6 +11,7 @@ use roomhook::net::http::NetError;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::net::TcpSocket;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use url::Url;
@@ -158,6 +159,36 @@ async fn a_refused_connection_names_the_reason_and_not_the_url() {
         !text.contains("very-secret") && !text.contains("hook"),
         "{text}"
     );
+}
+
+#[tokio::test]
+async fn a_host_that_takes_no_connection_is_given_up_after_the_connect_timeout() {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket
+        .bind("127.0.0.1:0".parse().expect("an address"))
+        .expect("a port");
+    // Two connections fill a queue of one that nobody empties; the kernel then drops every further attempt.
+    let listener = socket.listen(1).expect("listening");
+    let address = listener.local_addr().expect("an address");
+    let _first = TcpStream::connect(address).await.expect("queued");
+    let _second = TcpStream::connect(address).await.expect("queued");
+    let client = HttpClient::new(&HttpOptions {
+        connect_timeout: Duration::from_millis(200),
+        ..HttpOptions::default()
+    })
+    .expect("a client");
+    let started = Instant::now();
+    let error = client
+        .post_json(
+            &url_of(&listener),
+            &[],
+            Bytes::from_static(b"{}"),
+            10 * SECOND,
+        )
+        .await
+        .expect_err("no answer");
+    assert!(matches!(error, NetError::Connect(_)), "{error:?}");
+    assert!(error.nothing_sent() && started.elapsed() < 2 * SECOND);
 }
 
 #[tokio::test]

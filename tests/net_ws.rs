@@ -16,6 +16,8 @@ use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::WebSocketStream;
 use url::Url;
@@ -233,6 +235,46 @@ async fn close_sends_what_is_queued_and_never_waits_longer_than_its_limit() {
     );
     tokio::task::yield_now().await;
     assert_eq!(sender.send(Outgoing::Ping), Err(SendError::Ended));
+}
+
+#[tokio::test]
+async fn a_peer_that_says_goodbye_and_keeps_the_stream_open_does_not_hold_us() {
+    let (listener, url) = listen().await;
+    let options = WsOptions::default();
+    let connect = ws::connect(&url, &[], &options);
+    let (connected, mut socket) = tokio::join!(connect, accept(&listener));
+    let (_sender, mut receiver) = connected.expect("connected");
+    let goodbye = CloseFrame {
+        code: CloseCode::Restart,
+        reason: "".into(),
+    };
+    socket
+        .send(Message::Close(Some(goodbye)))
+        .await
+        .expect("sent");
+    let started = Instant::now();
+    assert_eq!(receiver.next().await, Err(WsError::Closed(Some(1012))));
+    assert!(started.elapsed() < SECOND);
+    // Our own goodbye was sent.
+    let answer = socket.next().await.expect("an answer").expect("valid");
+    assert!(answer.is_close());
+}
+
+#[tokio::test]
+async fn a_close_that_is_answered_is_over_at_once() {
+    let (listener, url) = listen().await;
+    let options = WsOptions::default();
+    let connect = ws::connect(&url, &[], &options);
+    let (connected, mut socket) = tokio::join!(connect, accept(&listener));
+    let (_sender, receiver) = connected.expect("connected");
+    let server = tokio::spawn(async move {
+        while socket.next().await.is_some() {}
+        socket
+    });
+    let started = Instant::now();
+    receiver.close(1000, "", 5 * SECOND).await;
+    assert!(started.elapsed() < SECOND);
+    server.await.expect("the server ran");
 }
 
 #[tokio::test]

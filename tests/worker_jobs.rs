@@ -1,4 +1,5 @@
 //! A worker and a real livekit-server: registration, offers, answers, load, assignments.
+#![allow(clippy::panic)] // helpers of tests may panic as the tests do
 
 mod support;
 
@@ -8,6 +9,7 @@ use livekit_token::TokenVerifier;
 use roomhook::worker::Acceptance;
 use roomhook::worker::Answer;
 use roomhook::worker::AnswerOutcome;
+use roomhook::worker::Job;
 use roomhook::worker::JobStatus;
 use roomhook::worker::JobType;
 use roomhook::worker::UpdateOutcome;
@@ -105,6 +107,10 @@ async fn a_finished_job_is_reported_and_then_no_longer_this_workers() {
     let (mut worker, _) = TestWorker::registered(options(&server, "cook")).await;
     server.create_dispatch("kitchen", "cook", "").await;
     let (job, _) = worker.take_job().await;
+    // LiveKit sends the assignment a moment before it notes the job down, and ignores a status in between.
+    server
+        .log_line_with(job.id.as_str(), "assigned job to worker")
+        .await;
     for (status, expected) in [
         (JobStatus::Running, UpdateOutcome::Sent),
         (JobStatus::Failed, UpdateOutcome::Sent),
@@ -121,4 +127,149 @@ async fn a_finished_job_is_reported_and_then_no_longer_this_workers() {
         ended.contains("JS_FAILED") && ended.contains("burnt"),
         "{ended}"
     );
+}
+
+#[tokio::test]
+async fn a_declined_offer_goes_to_the_next_worker_with_the_same_id() {
+    let server = LiveKitServer::start();
+    let (mut one, _) = TestWorker::registered(options(&server, "cook")).await;
+    let (mut two, _) = TestWorker::registered(options(&server, "cook")).await;
+    server.create_dispatch("kitchen", "cook", "").await;
+    let (first, second, job) = first_offer(&mut one, &mut two).await;
+    let declined = first.handle.answer(&job.id, Answer::Decline).await;
+    assert_eq!(declined, AnswerOutcome::Sent);
+    let (assigned, _) = second.take_job().await;
+    assert_eq!(assigned.id, job.id);
+    assert!(first.is_quiet());
+}
+
+#[tokio::test]
+async fn an_offer_that_nobody_answers_still_reaches_the_next_worker() {
+    let server = LiveKitServer::start();
+    let (mut one, _) = TestWorker::registered(options(&server, "cook")).await;
+    let (mut two, _) = TestWorker::registered(options(&server, "cook")).await;
+    server.create_dispatch("kitchen", "cook", "").await;
+    let (first, second, job) = first_offer(&mut one, &mut two).await;
+    // Declined by the worker itself after 2.4 s, which leaves LiveKit 0.4 s to ask somebody else.
+    let (assigned, _) = second.take_job().await;
+    assert_eq!(assigned.id, job.id);
+    assert_eq!(first.accept(&job.id).await, AnswerOutcome::NotWaiting);
+    assert!(first.is_quiet());
+}
+
+#[tokio::test]
+async fn a_terminated_offer_is_offered_to_nobody_else() {
+    let server = LiveKitServer::start();
+    let (mut one, _) = TestWorker::registered(options(&server, "cook")).await;
+    let (mut two, _) = TestWorker::registered(options(&server, "cook")).await;
+    server.create_dispatch("kitchen", "cook", "").await;
+    let (first, second, job) = first_offer(&mut one, &mut two).await;
+    first.handle.answer(&job.id, Answer::Terminate).await;
+    // Both take part in another dispatch afterwards: whatever the first one brought is there by then.
+    server.create_dispatch("garden", "cook", "").await;
+    let (taker, other, later) = first_offer(first, second).await;
+    assert_ne!(later.id, job.id);
+    taker.accept(&later.id).await;
+    assert_eq!(taker.assignment().await.0.id, later.id);
+    assert!(other.is_quiet());
+}
+
+#[tokio::test]
+async fn a_full_worker_gets_no_offers_until_a_job_ends() {
+    let server = LiveKitServer::start();
+    let mut small = options(&server, "cook");
+    small.max_jobs = 1;
+    let (mut full, _) = TestWorker::registered(small).await;
+    server.create_dispatch("r0", "cook", "").await;
+    let (job, _) = full.take_job().await;
+    let (mut free, _) = TestWorker::registered(options(&server, "cook")).await;
+    for number in 1..=5 {
+        server
+            .create_dispatch(&format!("r{number}"), "cook", "")
+            .await;
+        free.take_job().await;
+    }
+    assert!(full.is_quiet());
+    free.handle.close().await;
+    full.handle
+        .update_job(&job.id, JobStatus::Success, "")
+        .await;
+    server.create_dispatch("r6", "cook", "").await;
+    full.take_job().await;
+}
+
+#[tokio::test]
+async fn a_worker_one_job_below_its_limit_is_still_offered_jobs() {
+    let server = LiveKitServer::start();
+    let mut large = options(&server, "cook");
+    large.max_jobs = 100;
+    let (mut worker, _) = TestWorker::registered(large).await;
+    worker.handle.set_active(99);
+    server.create_dispatch("kitchen", "cook", "").await;
+    worker.take_job().await;
+}
+
+#[tokio::test]
+async fn a_deleted_dispatch_terminates_the_job() {
+    let server = LiveKitServer::start();
+    let (mut worker, _) = TestWorker::registered(options(&server, "cook")).await;
+    let dispatch = server.create_dispatch("kitchen", "cook", "").await;
+    let (job, _) = worker.take_job().await;
+    server.delete_dispatch("kitchen", &dispatch).await;
+    let terminated = WorkerEvent::Terminated {
+        job_id: job.id.clone(),
+    };
+    assert_eq!(worker.next().await, terminated);
+    let late = worker
+        .handle
+        .update_job(&job.id, JobStatus::Success, "")
+        .await;
+    assert_eq!(late, UpdateOutcome::Unknown);
+}
+
+#[tokio::test]
+async fn a_dispatch_made_before_the_worker_came_is_never_offered() {
+    let server = LiveKitServer::start();
+    server.create_dispatch("kitchen", "cook", "early").await;
+    let (mut worker, _) = TestWorker::registered(options(&server, "cook")).await;
+    server.create_dispatch("kitchen", "cook", "late").await;
+    let (job, _) = worker.take_job().await;
+    assert_eq!(job.metadata.0, "late");
+    assert!(worker.is_quiet());
+}
+
+#[tokio::test]
+async fn a_participant_job_tells_who_it_is_about() {
+    let server = LiveKitServer::start();
+    let mut for_participants = options(&server, "cook");
+    for_participants.job_type = JobType::Participant;
+    let (mut worker, _) = TestWorker::registered(for_participants).await;
+    server.create_dispatch("kitchen", "cook", "").await;
+    let _alice = server.join("kitchen", "alice").await;
+    let (job, _) = worker.take_job().await;
+    assert_eq!(job.job_type, JobType::Participant);
+    let participant = job.participant.as_ref().expect("a participant");
+    assert_eq!(participant.identity.0, "alice");
+    assert_eq!(participant.kind, "STANDARD");
+    assert!(participant.sid.as_str().starts_with("PA_"));
+    assert!(!format!("{job:?}").contains("alice"));
+}
+
+/// The worker that was asked, the other one, and the job.
+async fn first_offer<'a>(
+    one: &'a mut TestWorker,
+    two: &'a mut TestWorker,
+) -> (&'a mut TestWorker, &'a mut TestWorker, Box<Job>) {
+    let (first, event) = tokio::select! {
+        event = one.next() => (true, event),
+        event = two.next() => (false, event),
+    };
+    let WorkerEvent::Offer { job, .. } = event else {
+        panic!("expected Offer, got {event:?}");
+    };
+    if first {
+        (one, two, job)
+    } else {
+        (two, one, job)
+    }
 }

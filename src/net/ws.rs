@@ -42,8 +42,8 @@ use crate::net::address;
 use crate::net::address::AddressError;
 use crate::net::tls;
 
-/// How long a peer that said goodbye may keep its end of the socket open.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the peer may take to end the stream after goodbyes were exchanged.
+const FAREWELL: Duration = Duration::from_millis(250);
 
 type Stream = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -179,7 +179,8 @@ impl WsSender {
 pub struct WsReceiver {
     stream: SplitStream<Stream>,
     sender: WsSender,
-    close_code: Option<u16>,
+    /// The peer's goodbye, with its close code if it gave one.
+    goodbye: Option<Option<u16>>,
     stalled: CancellationToken,
     writer: tokio::task::AbortHandle,
 }
@@ -212,7 +213,7 @@ pub async fn connect(
     let receiver = WsReceiver {
         stream,
         sender: sender.clone(),
-        close_code: None,
+        goodbye: None,
         stalled,
         writer: writer.abort_handle(),
     };
@@ -223,6 +224,11 @@ impl WsReceiver {
     /// The next frame. Cancel safe: a dropped call loses nothing.
     pub async fn next(&mut self) -> Result<Frame, WsError> {
         loop {
+            if let Some(code) = self.goodbye {
+                // Reading on is what sends our own goodbye; the peer's end of the stream is not worth a long wait.
+                let _ = timeout(FAREWELL, self.stream.next()).await;
+                return Err(WsError::Closed(code));
+            }
             let message = tokio::select! {
                 message = self.stream.next() => message,
                 () = self.stalled.cancelled() => {
@@ -235,15 +241,11 @@ impl WsReceiver {
                 Some(Ok(Message::Ping(_))) => return Ok(Frame::Ping),
                 Some(Ok(Message::Pong(_))) => return Ok(Frame::Pong),
                 Some(Ok(Message::Close(frame))) => {
-                    self.close_code = frame.map(|frame| frame.code.into());
-                    // Reading on sends the answer; a peer that then keeps the socket open is not waited for.
-                    let rest = async { while let Some(Ok(_)) = self.stream.next().await {} };
-                    let _ = timeout(GOODBYE, rest).await;
-                    return Err(WsError::Closed(self.close_code));
+                    self.goodbye = Some(frame.map(|frame| frame.code.into()));
                 }
                 Some(Ok(Message::Frame(_))) => {}
                 Some(Err(TungsteniteError::ConnectionClosed)) | None => {
-                    return Err(WsError::Closed(self.close_code));
+                    return Err(WsError::Closed(None));
                 }
                 Some(Err(error)) => return Err(ended(error)),
             }
@@ -258,8 +260,13 @@ impl WsReceiver {
             reason: reason.to_owned().into(),
         }));
         let handshake = async {
-            if self.sender.queue.send(goodbye).await.is_ok() {
-                while self.next().await.is_ok() {}
+            if self.goodbye.is_some() || self.sender.queue.send(goodbye).await.is_err() {
+                return;
+            }
+            while let Some(Ok(message)) = self.stream.next().await {
+                if message.is_close() {
+                    return;
+                }
             }
         };
         if timeout(limit, handshake).await.is_err() {

@@ -241,9 +241,15 @@ impl Driver {
             }
         };
         let url = self.setup.url.clone();
+        // All offers can run out of time in the same instant, and each is answered.
+        let burst = self.setup.config.max_jobs.saturating_mul(2).min(1 << 16) as usize;
+        let options = WsOptions {
+            queue: 256 + burst,
+            ..WsOptions::default()
+        };
         self.socket = Socket::Opening(Box::pin(async move {
             let headers = [("Authorization".to_owned(), format!("Bearer {token}"))];
-            ws::connect(&url, &headers, &WsOptions::default()).await
+            ws::connect(&url, &headers, &options).await
         }));
     }
 

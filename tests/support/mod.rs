@@ -1,6 +1,8 @@
 //! Test equipment: a real livekit-server of one's own, stopped by process id when the test ends, and its APIs.
 #![allow(dead_code, missing_docs, clippy::panic)] // each test binary uses a part of it
 
+pub mod clock;
+pub mod raw;
 pub mod worker;
 
 use std::fs::File;
@@ -22,6 +24,10 @@ use livekit_token::AccessToken;
 use livekit_token::VideoGrants;
 use roomhook::net::http::HttpClient;
 use roomhook::net::http::HttpOptions;
+use roomhook::net::ws;
+use roomhook::net::ws::WsOptions;
+use roomhook::net::ws::WsReceiver;
+use roomhook::net::ws::WsSender;
 use serde_json::json;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -242,6 +248,17 @@ impl LiveKitServer {
             .as_array()
             .cloned()
             .unwrap_or_default()
+    }
+
+    /// Joins a room as far as signalling goes, without media; leaves when dropped.
+    pub async fn join(&self, room: &str, identity: &str) -> (WsSender, WsReceiver) {
+        let mut url = self.url().join("/rtc").expect("a URL");
+        url.query_pairs_mut()
+            .append_pair("access_token", &self.join_token(room, identity))
+            .append_pair("protocol", "15");
+        ws::connect(&url, &[], &WsOptions::default())
+            .await
+            .expect("the server lets it in")
     }
 
     fn log_path(&self) -> PathBuf {

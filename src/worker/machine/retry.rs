@@ -38,7 +38,9 @@ impl Backoff {
             LONGEST.min(FIRST * (1 << self.failures.min(5)))
         };
         self.failures = self.failures.saturating_add(1);
-        full.mul_f64(0.7 + 0.3 * self.fraction())
+        // Whole milliseconds, because that is how the wait is announced.
+        let wait = full.mul_f64(0.7 + 0.3 * self.fraction()).as_millis();
+        Duration::from_millis(u64::try_from(wait).unwrap_or(u64::MAX))
     }
 
     /// A number from 0 to 1: SplitMix64, which is plenty for jitter.

@@ -164,6 +164,20 @@ fn a_lost_connection_loses_awaited_assignments_and_comes_back_by_itself() {
 }
 
 #[test]
+fn a_new_connection_is_told_the_load_again() {
+    let mut bench = Bench::registered(4);
+    bench.tell(Input::SetActive(2));
+    bench.tell(Input::Lost(Reason::ClosedByServer));
+    bench.pass(Duration::from_millis(500));
+    bench.tell(Input::Opened);
+    let orders = bench.message(FromServer::Registered {
+        worker_id: "AW_2".into(),
+        server_version: String::new(),
+    });
+    assert_eq!(loads(&orders), [(false, 0.345)]);
+}
+
+#[test]
 fn a_silent_server_is_asked_and_then_given_up() {
     let mut bench = Bench::registered(4);
     let mut pings = 0;
