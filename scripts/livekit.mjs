@@ -56,6 +56,8 @@ export class LiveKitServer {
         interfaces: { includes: ['lo'] },
         tcp_port: tcpPort,
         udp_port: udpPort,
+        // Without one of its own the server names public ones, and every participant looks them up.
+        stun_servers: [`127.0.0.1:${udpPort}`],
       },
       keys: { [server.apiKey]: server.apiSecret },
       logging: { level: 'info' },

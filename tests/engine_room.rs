@@ -4,16 +4,26 @@
 mod engine_support;
 mod support;
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use bytes::Bytes;
+use engine_support::announced;
 use engine_support::end;
+use engine_support::engine;
 use engine_support::event;
 use engine_support::join;
+use engine_support::options;
 use engine_support::soon;
 use roomhook::engine::DataPacket;
+use roomhook::engine::EngineError;
 use roomhook::engine::EngineEvent;
+use roomhook::engine::RoomEngine;
+use serde_json::Value;
 use support::LiveKitServer;
 
 const CLIENT_INITIATED: i32 = 1;
+const ROOM_DELETED: i32 = 5;
 
 #[tokio::test]
 async fn a_participant_joins_and_leaves_and_is_told_so_once() {
@@ -39,12 +49,7 @@ async fn two_participants_see_each_other_and_exchange_data() {
     let second = join(&server, "pair", "second").await;
     assert_eq!(second.participants.len(), 1);
     assert_eq!(second.participants[0].0.identity, "first");
-    let identity = event("the second participant", &mut first, |event| match event {
-        EngineEvent::ParticipantConnected { info } => Some(info.identity),
-        _ => None,
-    })
-    .await;
-    assert_eq!(identity, "second");
+    announced(&mut first, "second").await;
     let packet = DataPacket {
         payload: Bytes::from_static(b"hello"),
         reliable: true,
@@ -77,4 +82,132 @@ async fn two_participants_see_each_other_and_exchange_data() {
         _ => None,
     })
     .await;
+}
+
+#[tokio::test]
+async fn descriptions_of_the_local_participant_reach_the_others() {
+    let server = LiveKitServer::start();
+    let mut watcher = join(&server, "described", "watcher").await;
+    let agent = join(&server, "described", "agent").await;
+    announced(&mut watcher, "agent").await;
+    agent.room.set_metadata("busy").await.expect("set");
+    let metadata = event("the metadata", &mut watcher, |event| match event {
+        EngineEvent::ParticipantMetadataChanged { identity, metadata } => {
+            Some((identity, metadata))
+        }
+        _ => None,
+    })
+    .await;
+    assert_eq!(metadata, ("agent".into(), "busy".into()));
+    agent.room.set_name("Agent Smith").await.expect("set");
+    let name = event("the name", &mut watcher, |event| match event {
+        EngineEvent::ParticipantNameChanged { name, .. } => Some(name),
+        _ => None,
+    })
+    .await;
+    assert_eq!(name, "Agent Smith");
+    let attributes = HashMap::from([("mood".to_owned(), "calm".to_owned())]);
+    agent
+        .room
+        .set_attributes(attributes.clone())
+        .await
+        .expect("set");
+    let changed = event("the attributes", &mut watcher, |event| match event {
+        EngineEvent::ParticipantAttributesChanged {
+            attributes,
+            changed,
+            ..
+        } => Some((attributes, changed)),
+        _ => None,
+    })
+    .await;
+    assert_eq!(changed, (attributes.clone(), attributes));
+    let late = join(&server, "described", "late").await;
+    let (known, _) = late
+        .participants
+        .iter()
+        .find(|(info, _)| info.identity == "agent")
+        .expect("the agent is there");
+    assert_eq!(known.metadata, "busy");
+    assert_eq!(known.name, "Agent Smith");
+}
+
+#[tokio::test]
+async fn what_the_server_refuses_is_an_error_with_its_reason() {
+    let server = LiveKitServer::start();
+    let agent = join(&server, "refusing", "agent").await;
+    let long = "x".repeat(100_000);
+    let refused = agent.room.set_name(&long).await;
+    assert!(matches!(refused, Err(EngineError::Refused(_))));
+    let huge = DataPacket {
+        payload: vec![0; 1 << 20].into(),
+        reliable: true,
+        topic: None,
+        destination_identities: Vec::new(),
+    };
+    let refused = agent.room.publish_data(huge).await;
+    assert!(matches!(refused, Err(EngineError::Refused(_))));
+    let wrong = engine()
+        .connect(server.url().as_str(), "not.a.token", options())
+        .await;
+    let error = wrong.err().expect("a bad token is refused").to_string();
+    assert!(error.contains("401"), "{error}");
+    assert!(!error.contains("not.a.token"), "{error}");
+    let nobody = format!("ws://127.0.0.1:{}", support::free_tcp_port());
+    let token = server.join_token("refusing", "late");
+    let unreachable = engine().connect(&nobody, &token, options()).await;
+    let error = unreachable.err().expect("nobody listens").to_string();
+    assert!(error.contains("refused"), "{error}");
+}
+
+#[tokio::test]
+async fn a_room_that_is_dropped_is_left() {
+    let server = LiveKitServer::start();
+    let mut watcher = join(&server, "dropped", "watcher").await;
+    let dropped = join(&server, "dropped", "dropped").await;
+    announced(&mut watcher, "dropped").await;
+    drop(dropped);
+    let gone = |event| match event {
+        EngineEvent::ParticipantDisconnected { identity, .. } => Some(identity),
+        _ => None,
+    };
+    let identity = event("the other to be gone", &mut watcher, gone).await;
+    assert_eq!(identity, "dropped");
+}
+
+/// Asks the server until `wanted` holds for who is in the room; the server has no event for it.
+async fn until(server: &LiveKitServer, room: &str, wanted: impl Fn(&[Value]) -> bool) {
+    let mut pace = tokio::time::interval(Duration::from_millis(20));
+    soon("the server's list of participants to change", async {
+        while !wanted(&server.list_participants(room).await) {
+            pace.tick().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_abandoned_join_leaves_nobody_behind() {
+    let server = LiveKitServer::start();
+    server.create_room("abandoned").await;
+    let joining = tokio::spawn({
+        let (url, token) = (server.url(), server.join_token("abandoned", "gone"));
+        async move {
+            let _ = engine().connect(url.as_str(), &token, options()).await;
+        }
+    });
+    until(&server, "abandoned", |list| !list.is_empty()).await;
+    joining.abort();
+    until(&server, "abandoned", <[Value]>::is_empty).await;
+}
+
+#[tokio::test]
+async fn a_deleted_room_ends_with_the_servers_reason() {
+    let server = LiveKitServer::start();
+    let mut agent = join(&server, "deleted", "agent").await;
+    server.delete_room("deleted").await;
+    assert_eq!(end(&mut agent).await, ROOM_DELETED);
+    let closed = agent.room.set_metadata("late").await;
+    assert!(matches!(closed, Err(EngineError::Closed(_))));
+    agent.room.disconnect().await.expect("harmless");
 }

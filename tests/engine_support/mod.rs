@@ -12,7 +12,6 @@ use roomhook::engine::AudioStreamOptions;
 use roomhook::engine::ConnectOptions;
 use roomhook::engine::Connected;
 use roomhook::engine::EngineAudioSource;
-use roomhook::engine::EngineError;
 use roomhook::engine::EngineEvent;
 use roomhook::engine::EngineTrack;
 use roomhook::engine::NativeEngine;
@@ -48,18 +47,20 @@ pub fn options() -> ConnectOptions {
     }
 }
 
-pub async fn try_join(
+pub async fn join(server: &LiveKitServer, room: &str, identity: &str) -> Connected {
+    join_with(server, room, identity, options()).await
+}
+
+pub async fn join_with(
     server: &LiveKitServer,
     room: &str,
     identity: &str,
-) -> Result<Connected, EngineError> {
+    options: ConnectOptions,
+) -> Connected {
     let token = server.join_token(room, identity);
     let url = server.url();
-    engine().connect(url.as_str(), &token, options()).await
-}
-
-pub async fn join(server: &LiveKitServer, room: &str, identity: &str) -> Connected {
-    try_join(server, room, identity).await.expect("the join")
+    let joined = engine().connect(url.as_str(), &token, options).await;
+    joined.expect("the join")
 }
 
 /// Within the patience, or a panic that says what was waited for.
@@ -86,6 +87,15 @@ pub async fn event<T>(
         }
     })
     .await
+}
+
+/// Waits until `identity` is announced: before that, changes of it are part of the announcement and no events.
+pub async fn announced(connected: &mut Connected, identity: &str) {
+    event("another participant", connected, |event| match event {
+        EngineEvent::ParticipantConnected { info } => (info.identity == identity).then_some(()),
+        _ => None,
+    })
+    .await;
 }
 
 /// All events up to the end; fails unless `Disconnected` is the last and the only one. Answers its reason.

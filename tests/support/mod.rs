@@ -48,6 +48,7 @@ impl LiveKitServer {
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_tcp_port();
+        let udp_port = free_udp_port();
         let config = json!({
             "port": port,
             "bind_addresses": ["127.0.0.1"],
@@ -57,7 +58,9 @@ impl LiveKitServer {
                 "enable_loopback_candidate": true,
                 "interfaces": { "includes": ["lo"] },
                 "tcp_port": free_tcp_port(),
-                "udp_port": free_udp_port(),
+                "udp_port": udp_port,
+                // Without one of its own the server names public ones, and every participant looks them up.
+                "stun_servers": [format!("127.0.0.1:{udp_port}")],
             },
             "keys": { API_KEY: API_SECRET },
             "logging": { "level": "info" },
