@@ -30,7 +30,14 @@ async function typescript() {
 async function examples() {
   await once(
     'examples',
-    digest('ts', 'examples-ts/echo-agent', 'examples-ts/tsconfig.json', 'tsconfig.json', 'tsconfig.build.json'),
+    digest(
+      'ts',
+      'examples-ts/echo-agent',
+      'examples-ts/header-hooks',
+      'examples-ts/tsconfig.json',
+      'tsconfig.json',
+      'tsconfig.build.json',
+    ),
     ['examples-ts/dist/echo-agent/agent.js'],
     () => run('tsc', ['-p', 'examples-ts'], { quiet: true }),
   )
