@@ -1,20 +1,16 @@
 //! Audio as JavaScript holds it: sources, tracks, streams, and the delivery of all frames of an environment in one call a
-//! tick. A weak thread-safe function is only the doorbell; what it hands over is collected on the JavaScript thread.
+//! tick. A weak thread-safe function is only the doorbell; JavaScript then takes what waits into memory of its own.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
 use napi::bindgen_prelude::within_runtime_if_available;
+use napi::bindgen_prelude::BufferSlice;
 use napi::bindgen_prelude::Function;
-use napi::bindgen_prelude::Int16ArraySlice;
-use napi::bindgen_prelude::Int32ArraySlice;
-use napi::bindgen_prelude::JsValuesTupleIntoVec;
 use napi::bindgen_prelude::PromiseRaw;
 use napi::threadsafe_function::ThreadsafeFunction;
 use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::Env;
-use napi::JsValue;
 use napi::Status;
 use napi_derive::napi;
 
@@ -32,25 +28,14 @@ use crate::error::Code;
 use crate::error::Error;
 use crate::room::AudioSource;
 use crate::room::AudioStream;
-use crate::room::FrameBatch;
 use crate::room::FrameHub;
 use crate::room::RoomError;
 use crate::room::StreamOptions;
 
-/// One call into JavaScript: all samples, and the index that says whose they are.
-struct Delivered(FrameBatch);
+/// Bytes of the numbers an index begins with.
+const INDEX_HEAD: usize = 3 * 4;
 
-impl JsValuesTupleIntoVec for Delivered {
-    fn into_vec(self, env: napi::sys::napi_env) -> napi::Result<Vec<napi::sys::napi_value>> {
-        let env = Env::from_raw(env);
-        Ok(vec![
-            Int16ArraySlice::copy_from(&env, &self.0.samples)?.raw(),
-            Int32ArraySlice::copy_from(&env, &self.0.index)?.raw(),
-        ])
-    }
-}
-
-type Doorbell = ThreadsafeFunction<(), (), Delivered, Status, false, true, 1>;
+type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
 /// The frames of one environment on their way to JavaScript.
 #[derive(Default)]
@@ -59,8 +44,11 @@ pub(super) struct Delivery {
 }
 
 impl Delivery {
-    pub(super) fn hub(&self) -> Option<Arc<FrameHub>> {
-        self.hub.get().cloned()
+    fn hub(&self) -> napi::Result<&Arc<FrameHub>> {
+        self.hub.get().ok_or_else(|| {
+            let message = "no doorbell for audio is set: call setAudioDoorbell first";
+            throw(Error::new(Code::ConfigInvalid, message))
+        })
     }
 
     pub(super) fn end(&self) {
@@ -68,46 +56,55 @@ impl Delivery {
             hub.close();
         }
     }
-
-    fn begin(&self, receive: Function<'_, (), ()>) -> napi::Result<()> {
-        let doorbell: Arc<OnceLock<Doorbell>> = Arc::default();
-        let button = doorbell.clone();
-        let hub = FrameHub::new(move || {
-            if let Some(doorbell) = button.get() {
-                // Refused only while one is under way or when the environment ends; neither loses anything.
-                doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
-            }
-        });
-        let source = hub.clone();
-        let built = receive
-            .build_threadsafe_function::<()>()
-            .max_queue_size::<1>()
-            .callee_handled::<false>()
-            .weak::<true>()
-            .build_callback(move |_| Ok(Delivered(collect(&source))))?;
-        if self.hub.set(hub).is_ok() {
-            // Nobody else can have set it: the lock is new.
-            let _ = doorbell.set(built);
-        }
-        Ok(())
-    }
 }
 
-fn collect(hub: &FrameHub) -> FrameBatch {
-    let mut batch = FrameBatch::default();
-    // A panic here would unwind into Node's own frames and abort.
-    let taken = std::panic::catch_unwind(AssertUnwindSafe(|| hub.take(&mut batch)));
-    taken.map(|()| batch).unwrap_or_default()
+/// Sets what is called, at most once a tick, when there is audio to take with `takeAudio`. Once per environment; it does
+/// not keep the process alive.
+#[napi(catch_unwind, ts_args_type = "doorbell: () => void")]
+pub fn set_audio_doorbell(env: Env, doorbell: Function<'_, (), ()>) -> napi::Result<()> {
+    let doorbell: Doorbell = doorbell
+        .build_threadsafe_function::<()>()
+        .max_queue_size::<1>()
+        .callee_handled::<false>()
+        .weak::<true>()
+        .build_callback(|_| Ok(()))?;
+    let hub = FrameHub::new(move || {
+        // Refused only while one is under way or when the environment ends; neither loses anything.
+        doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+    });
+    // The first doorbell stays: streams may be open on it.
+    let _ = Environment::of(&env)?.audio.hub.set(hub);
+    Ok(())
 }
 
-/// Where this environment's frames go: `(samples: Int16Array, index: Int32Array)`, five numbers of index a frame (stream,
-/// offset, samples per channel, channels, rate); no samples per channel = the stream has ended. Set once.
+/// Moves the audio that waits into `memory`, 16-bit samples from sample `offset` on. `index`, 32-bit numbers, begins with
+/// three: how many frames were moved, how many samples, and the samples the next frame needs (0 = nothing is left). Five a
+/// frame follow: stream, offset, samples per channel, channels, rate; no samples per channel = the stream has ended.
 #[napi(
     catch_unwind,
-    ts_args_type = "receive: (samples: Int16Array, index: Int32Array) => void"
+    ts_args_type = "memory: Uint8Array, offset: number, index: Uint8Array"
 )]
-pub fn receive_audio(env: Env, receive: Function<'_, (), ()>) -> napi::Result<()> {
-    Environment::of(&env)?.audio.begin(receive)
+pub fn take_audio(
+    env: Env,
+    mut memory: BufferSlice<'_>,
+    offset: f64,
+    mut index: BufferSlice<'_>,
+) -> napi::Result<()> {
+    let offset = convert::unsigned(offset, "offset").map_err(throw)? as usize;
+    let Some((head, entries)) = index.split_at_mut_checked(INDEX_HEAD) else {
+        let message = "the index must have room for its three leading numbers";
+        return Err(throw(Error::new(Code::ConfigInvalid, message)));
+    };
+    let environment = Environment::of(&env)?;
+    let taken = environment.audio.hub()?.take(&mut memory, offset, entries);
+    let next = taken.next.map_or(0, |samples| samples.max(1));
+    for (place, number) in head
+        .chunks_exact_mut(4)
+        .zip([taken.entries, taken.samples, next])
+    {
+        place.copy_from_slice(&(number as u32).to_ne_bytes());
+    }
+    Ok(())
 }
 
 fn whole(value: f64, path: &str, range: std::ops::RangeInclusive<u32>) -> napi::Result<u32> {
@@ -177,12 +174,10 @@ impl NativeTrack {
                 .transpose()?,
             capacity_frames: whole(capacity_frames, "capacityFrames", 1..=100_000)?,
         };
-        let Some(hub) = Environment::of(&env)?.hub() else {
-            let message = "no receiver of audio is set: call receiveAudio first";
-            return Err(throw(Error::new(Code::ConfigInvalid, message)));
-        };
+        let environment = Environment::of(&env)?;
+        let hub = environment.audio.hub()?;
         let track = self.track.clone();
-        let opened = within_runtime_if_available(|| AudioStream::open(&hub, track, options));
+        let opened = within_runtime_if_available(|| AudioStream::open(hub, track, options));
         Ok(NativeAudioStream {
             stream: opened.map_err(failed)?,
         })

@@ -17,7 +17,6 @@ use super::room::Membership;
 use crate::engine::set_library_dir;
 use crate::engine::NativeEngine;
 use crate::engine::RoomEngine;
-use crate::room::FrameHub;
 
 thread_local! {
     // Keyed by the environment's address: one thread may host several (vm contexts), each with its own end.
@@ -53,10 +52,6 @@ impl Environment {
         let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
         members.retain(|member| member.strong_count() > 0);
         members.push(Arc::downgrade(member));
-    }
-
-    pub(super) fn hub(&self) -> Option<Arc<FrameHub>> {
-        self.audio.hub()
     }
 
     fn end(&self) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
+use crate::audio::INDEX_WIDTH;
 use crate::engine::fake::Call;
 use crate::engine::fake::FakeEngine;
 use crate::engine::TrackInfo;
@@ -17,6 +18,21 @@ fn code<T>(result: Result<T, RoomError>) -> Code {
         Ok(_) => panic!("the call succeeded"),
         Err(error) => Error::from(error).code,
     }
+}
+
+/// Everything that waits: the samples and the index.
+fn take(hub: &FrameHub) -> (Vec<i16>, Vec<u32>) {
+    let (mut memory, mut index) = (vec![0; 20_000], vec![0; 4_000]);
+    let taken = hub.take(&mut memory, 0, &mut index);
+    assert_eq!(taken.next, None);
+    let samples = memory
+        .chunks(2)
+        .map(|pair| i16::from_ne_bytes([pair[0], pair[1]]));
+    let numbers = index
+        .chunks(4)
+        .map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
+    let numbers = numbers.take(taken.entries * INDEX_WIDTH);
+    (samples.take(taken.samples).collect(), numbers.collect())
 }
 
 struct Bell {
@@ -44,7 +60,6 @@ const STREAM: StreamOptions = StreamOptions {
 async fn all_streams_are_emptied_in_one_batch_a_tick() {
     let engine = FakeEngine::new();
     let Bell { hub, rings } = bell();
-    let mut batch = FrameBatch::default();
     let tracks: Vec<_> = (0..5).map(|_| engine.track(TrackInfo::default())).collect();
     let streams: Vec<_> = tracks
         .iter()
@@ -56,15 +71,32 @@ async fn all_streams_are_emptied_in_one_batch_a_tick() {
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
         assert_eq!(rings.load(Ordering::SeqCst), tick, "one ring a tick");
-        hub.take(&mut batch);
-        assert_eq!(batch.index.len(), 5 * INDEX_WIDTH);
-        assert_eq!(batch.samples.len(), 5 * 480);
-        for (number, entry) in batch.index.chunks(INDEX_WIDTH).enumerate() {
-            assert_eq!(entry[0], streams[number].number() as i32);
+        let (samples, index) = take(&hub);
+        assert_eq!(index.len(), 5 * INDEX_WIDTH);
+        assert_eq!(samples.len(), 5 * 480);
+        for (number, entry) in index.chunks(INDEX_WIDTH).enumerate() {
+            assert_eq!(entry[0], streams[number].number());
             assert_eq!(entry[2..], [480, 1, 48_000]);
-            assert_eq!(batch.samples[entry[1] as usize], number as i16);
+            assert_eq!(samples[entry[1] as usize], number as i16);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn above_sixteen_streams_the_consumer_is_woken_half_as_often() {
+    let engine = FakeEngine::new();
+    let Bell { hub, rings } = bell();
+    let track = engine.track(TrackInfo::default());
+    let streams: Vec<_> = (0..17)
+        .map(|_| AudioStream::open(&hub, track.clone(), STREAM).expect("it opens"))
+        .collect();
+    for _ in 0..20 {
+        track.push(&[1; 480], 48_000, 1);
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        take(&hub);
+    }
+    assert!((9..=11).contains(&rings.load(Ordering::SeqCst)));
+    assert!(streams.iter().all(|stream| stream.dropped_frames() == 0));
 }
 
 #[tokio::test(start_paused = true)]
@@ -79,10 +111,9 @@ async fn a_consumer_that_does_not_answer_is_rung_once_and_loses_the_oldest_frame
     }
     assert_eq!(rings.load(Ordering::SeqCst), 1);
     assert_eq!(stream.dropped_frames(), 7);
-    let mut batch = FrameBatch::default();
-    hub.take(&mut batch);
-    assert_eq!(batch.samples, [7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9]);
-    assert_eq!(batch.index[..INDEX_WIDTH], [1, 0, 2, 2, 48_000]);
+    let (samples, index) = take(&hub);
+    assert_eq!(samples, [7, 7, 7, 7, 8, 8, 8, 8, 9, 9, 9, 9]);
+    assert_eq!(index[..INDEX_WIDTH], [1, 0, 2, 2, 48_000]);
     track.push(&[1; 4], 48_000, 1);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(
@@ -104,17 +135,16 @@ async fn a_closed_stream_hands_over_what_waits_then_its_end() {
     track.push(&[2; 480], 48_000, 1);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(rings.load(Ordering::SeqCst), 1);
-    let mut batch = FrameBatch::default();
-    hub.take(&mut batch);
-    assert_eq!(batch.index, [1, 0, 480, 1, 48_000, 1, 0, 0, 0, 0]);
-    hub.take(&mut batch);
-    assert!(batch.index.is_empty());
+    let (samples, index) = take(&hub);
+    assert_eq!(index, [1, 0, 480, 1, 48_000, 1, 480, 0, 0, 0]);
+    let (samples, index) = take(&hub);
+    assert!(index.is_empty());
     let again = AudioStream::open(&hub, track.clone(), STREAM).expect("it opens");
     track.push(&[3; 480], 48_000, 1);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(rings.load(Ordering::SeqCst), 2, "the ticker runs again");
-    hub.take(&mut batch);
-    assert_eq!(batch.index[0], again.number() as i32);
+    let (samples, index) = take(&hub);
+    assert_eq!(index[0], again.number());
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
-//! The audio of all streams of one consumer, emptied together. Frames wait in a bounded queue per stream; a ticker rings
-//! the consumer's doorbell at most once every 10 ms, and the consumer then takes everything in one batch.
+//! The audio of all streams of one consumer, taken together. Frames wait in one bounded batch; a ticker rings the
+//! consumer's doorbell at most once a tick (10 ms, or 20 ms above 16 streams), and the consumer then takes everything.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,61 +15,35 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::audio::Format;
-use crate::audio::FrameQueue;
+use crate::audio::FrameBatch;
+use crate::audio::Taken;
 use crate::engine::AudioSink;
 
 /// The doorbell rings no more often than this.
 const TICK: Duration = Duration::from_millis(10);
+/// Above this many streams, waking the consumer costs more than what it does, and it is woken half as often. Who reads so
+/// many mixes or records them: 10 ms more are nothing there.
+const MANY_STREAMS: usize = 16;
 /// Streams of one room deliver within this of each other: waiting for it makes one batch of them.
 const GATHER: Duration = Duration::from_millis(1);
-
-/// Numbers per entry of a batch's index: stream, offset of its first sample, samples per channel, channels, rate.
-/// An entry of zero samples per channel says that the stream has ended.
-pub const INDEX_WIDTH: usize = 5;
-
-/// What all streams had, in one piece.
-#[derive(Debug, Default)]
-pub struct FrameBatch {
-    /// The samples of all frames, one after the other.
-    pub samples: Vec<i16>,
-    /// `INDEX_WIDTH` numbers a frame.
-    pub index: Vec<i32>,
-}
-
-impl FrameBatch {
-    fn add(&mut self, stream: u32, samples: &[i16], format: Format) {
-        let per_channel = samples.len() as u32 / format.channels.max(1);
-        let offset = self.samples.len() as u32;
-        self.samples.extend_from_slice(samples);
-        self.entry([
-            stream,
-            offset,
-            per_channel,
-            format.channels,
-            format.sample_rate,
-        ]);
-    }
-
-    fn entry(&mut self, numbers: [u32; INDEX_WIDTH]) {
-        self.index.extend(numbers.map(|number| number as i32));
-    }
-}
 
 type Doorbell = Box<dyn Fn() + Send + Sync>;
 
 /// All open streams of one consumer.
-/// **At most one ring is under way, and what was queued before a ring is answered is taken by that answer.**
+/// **At most one ring is under way, and what waits before a ring is answered is taken by that answer.**
 pub struct FrameHub {
     doorbell: Doorbell,
-    inner: Mutex<Inner>,
+    streams: Mutex<Streams>,
+    filling: Mutex<FrameBatch>,
+    /// Only the consumer locks it, so that it never waits for a frame being added.
+    draining: Mutex<FrameBatch>,
     work: Notify,
     ringing: AtomicBool,
 }
 
 #[derive(Default)]
-struct Inner {
-    streams: HashMap<u32, Arc<StreamQueue>>,
-    ready: Vec<u32>,
+struct Streams {
+    open: HashSet<u32>,
     next: u32,
     ticking: bool,
 }
@@ -82,81 +57,82 @@ impl FrameHub {
     pub fn new(doorbell: impl Fn() + Send + Sync + 'static) -> Arc<FrameHub> {
         Arc::new(FrameHub {
             doorbell: Box::new(doorbell),
-            inner: Mutex::default(),
+            streams: Mutex::default(),
+            filling: Mutex::default(),
+            draining: Mutex::default(),
             work: Notify::new(),
             ringing: AtomicBool::new(false),
         })
     }
 
-    /// Takes everything that waits. The consumer calls it when the doorbell rang; `batch` is emptied first.
-    pub fn take(&self, batch: &mut FrameBatch) {
-        batch.samples.clear();
-        batch.index.clear();
-        self.ringing.store(false, Ordering::SeqCst);
-        let ready: Vec<Arc<StreamQueue>> = {
-            let mut inner = lock(&self.inner);
-            let ready = std::mem::take(&mut inner.ready);
-            ready
-                .iter()
-                .filter_map(|stream| inner.streams.get(stream).cloned())
-                .collect()
-        };
-        for queue in ready {
-            if queue.empty_into(batch) {
-                lock(&self.inner).streams.remove(&queue.stream);
-                self.work.notify_one();
-            }
+    /// Moves what waits into `memory` from sample `offset` on, and what it is into `index`, as `FrameBatch::take` does.
+    /// The consumer repeats it after a ring until nothing is left.
+    pub fn take(&self, memory: &mut [u8], offset: usize, index: &mut [u8]) -> Taken {
+        let mut draining = lock(&self.draining);
+        if draining.is_empty() {
+            // Before the batch is taken: a frame added from here on rings again.
+            self.ringing.store(false, Ordering::SeqCst);
+            std::mem::swap(&mut *draining, &mut *lock(&self.filling));
         }
+        draining.take(memory, offset, index)
     }
 
     /// Forgets all streams: the consumer is gone.
     pub fn close(&self) {
-        let mut inner = lock(&self.inner);
-        inner.streams.clear();
-        inner.ready.clear();
-        drop(inner);
+        lock(&self.streams).open.clear();
+        lock(&self.filling).clear();
         self.work.notify_one();
     }
 
-    /// Opens a queue for one stream; `spawn` runs the ticker if none runs.
+    /// Opens the way for one stream; `spawn` runs the ticker if none runs.
     pub(crate) fn open(
         self: &Arc<Self>,
         capacity: usize,
         spawn: impl FnOnce(Ticker),
-    ) -> Arc<StreamQueue> {
-        let (queue, start) = {
-            let mut inner = lock(&self.inner);
-            inner.next += 1;
-            let queue = Arc::new(StreamQueue {
-                stream: inner.next,
-                hub: self.clone(),
-                waiting: Mutex::new(Waiting::new(capacity)),
-            });
-            inner.streams.insert(queue.stream, queue.clone());
-            (queue, !std::mem::replace(&mut inner.ticking, true))
+    ) -> Arc<StreamSink> {
+        let (stream, start) = {
+            let mut streams = lock(&self.streams);
+            streams.next += 1;
+            let stream = streams.next;
+            streams.open.insert(stream);
+            (stream, !std::mem::replace(&mut streams.ticking, true))
         };
         if start {
             spawn(Ticker(self.clone()));
         }
-        queue
+        Arc::new(StreamSink {
+            stream,
+            capacity,
+            hub: self.clone(),
+            ended: AtomicBool::new(false),
+            dropped: AtomicU64::new(0),
+        })
     }
 
-    /// Forgets a stream whose opening failed.
-    pub(crate) fn forget(&self, queue: &StreamQueue) {
-        lock(&self.inner).streams.remove(&queue.stream);
-        self.work.notify_one();
+    fn must_ring(&self) -> bool {
+        !lock(&self.filling).is_empty() && !self.ringing.load(Ordering::SeqCst)
     }
 
-    fn ready(&self, stream: u32) {
-        lock(&self.inner).ready.push(stream);
-        self.work.notify_one();
+    /// The tick, until no stream is left and nobody must be told of what they left behind.
+    fn next_tick(&self) -> Option<Duration> {
+        let mut streams = lock(&self.streams);
+        streams.ticking = !streams.open.is_empty() || self.must_ring();
+        let many = streams.open.len() > MANY_STREAMS;
+        streams
+            .ticking
+            .then_some(if many { 2 * TICK } else { TICK })
     }
 
-    /// `false`, and the ticker ends, when no stream is left.
-    fn keeps_ticking(&self) -> bool {
-        let mut inner = lock(&self.inner);
-        inner.ticking = !inner.streams.is_empty();
-        inner.ticking
+    fn add(&self, add: impl FnOnce(&mut FrameBatch)) {
+        let first = {
+            let mut filling = lock(&self.filling);
+            let first = filling.is_empty();
+            add(&mut filling);
+            first
+        };
+        if first {
+            self.work.notify_one();
+        }
     }
 }
 
@@ -167,11 +143,12 @@ impl Ticker {
     pub(crate) async fn run(self) {
         let hub = self.0;
         let mut rang: Option<Instant> = None;
-        while hub.keeps_ticking() {
+        while let Some(tick) = hub.next_tick() {
             hub.work.notified().await;
             let soon = Instant::now() + GATHER;
-            tokio::time::sleep_until(rang.map_or(soon, |rang| soon.max(rang + TICK))).await;
-            if !lock(&hub.inner).ready.is_empty() && !hub.ringing.swap(true, Ordering::SeqCst) {
+            tokio::time::sleep_until(rang.map_or(soon, |rang| soon.max(rang + tick))).await;
+            if hub.must_ring() {
+                hub.ringing.store(true, Ordering::SeqCst);
                 rang = Some(Instant::now());
                 (hub.doorbell)();
             }
@@ -179,72 +156,49 @@ impl Ticker {
     }
 }
 
-/// The frames of one stream that wait to be taken.
-pub(crate) struct StreamQueue {
+/// Where the library puts the frames of one stream.
+pub(crate) struct StreamSink {
     pub(crate) stream: u32,
+    capacity: usize,
     hub: Arc<FrameHub>,
-    waiting: Mutex<Waiting>,
+    ended: AtomicBool,
+    dropped: AtomicU64,
 }
 
-struct Waiting {
-    frames: FrameQueue,
-    announced: bool,
-    ended: bool,
-}
-
-impl Waiting {
-    fn new(capacity: usize) -> Waiting {
-        Waiting {
-            frames: FrameQueue::new(capacity),
-            announced: false,
-            ended: false,
-        }
-    }
-}
-
-impl StreamQueue {
+impl StreamSink {
     pub(crate) fn dropped(&self) -> u64 {
-        lock(&self.waiting).frames.dropped()
+        self.dropped.load(Ordering::Relaxed)
     }
 
-    /// `true` when that was the last of it.
-    fn empty_into(&self, batch: &mut FrameBatch) -> bool {
-        let mut waiting = lock(&self.waiting);
-        waiting.announced = false;
-        while let Some(frame) = waiting.frames.pop() {
-            batch.add(self.stream, &frame.samples, frame.format);
-        }
-        if waiting.ended {
-            batch.entry([self.stream, 0, 0, 0, 0]);
-        }
-        waiting.ended
-    }
-
-    fn change(&self, change: impl FnOnce(&mut Waiting)) {
-        let announce = {
-            let mut waiting = lock(&self.waiting);
-            if waiting.ended {
-                return;
-            }
-            change(&mut waiting);
-            !std::mem::replace(&mut waiting.announced, true)
-        };
-        if announce {
-            self.hub.ready(self.stream);
-        }
+    /// Forgets a stream whose opening failed.
+    pub(crate) fn forget(&self) {
+        lock(&self.hub.streams).open.remove(&self.stream);
+        self.hub.work.notify_one();
     }
 }
 
-impl AudioSink for StreamQueue {
+impl AudioSink for StreamSink {
     fn frame(&self, samples: &[i16], sample_rate: u32, num_channels: u32) {
+        if samples.is_empty() || self.ended.load(Ordering::Acquire) {
+            return;
+        }
         let format = Format {
             sample_rate,
             channels: num_channels,
         };
-        self.change(|waiting| waiting.frames.push(samples, format));
+        self.hub.add(|filling| {
+            if filling.push(self.stream, self.capacity, samples, format) {
+                self.dropped.fetch_add(1, Ordering::Relaxed);
+            }
+        });
     }
 
     fn end(&self) {
-        self.change(|waiting| waiting.ended = true);
+        if self.ended.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.hub.add(|filling| filling.end(self.stream));
+        lock(&self.hub.streams).open.remove(&self.stream);
+        self.hub.work.notify_one();
     }
 }

@@ -10,7 +10,7 @@ use crate::engine::EngineAudioStream;
 use crate::engine::EngineTrack;
 use crate::room::error::RoomError;
 use crate::room::frames::FrameHub;
-use crate::room::frames::StreamQueue;
+use crate::room::frames::StreamSink;
 
 /// Frames the library itself keeps while its callback is busy; ours is never busy for long.
 const LIBRARY_QUEUE_FRAMES: u32 = 10;
@@ -30,7 +30,7 @@ pub struct StreamOptions {
 
 /// An open stream.
 pub struct AudioStream {
-    queue: Arc<StreamQueue>,
+    sink: Arc<StreamSink>,
     engine: Arc<dyn EngineAudioStream>,
     // A stream ends when its track goes, so it keeps it.
     _track: Arc<dyn EngineTrack>,
@@ -45,7 +45,7 @@ impl AudioStream {
     ) -> Result<AudioStream, RoomError> {
         Format::new(options.sample_rate, options.num_channels)?;
         options.frame_size_ms.map(check_frame_size).transpose()?;
-        let queue = hub.open(options.capacity_frames as usize, |ticker| {
+        let sink = hub.open(options.capacity_frames as usize, |ticker| {
             tokio::spawn(ticker.run());
         });
         let opened = track.audio_stream(
@@ -55,16 +55,16 @@ impl AudioStream {
                 frame_size_ms: options.frame_size_ms,
                 queue_size_frames: LIBRARY_QUEUE_FRAMES,
             },
-            queue.clone(),
+            sink.clone(),
         );
         match opened {
             Ok(engine) => Ok(AudioStream {
-                queue,
+                sink,
                 engine,
                 _track: track,
             }),
             Err(error) => {
-                hub.forget(&queue);
+                sink.forget();
                 Err(RoomError::call("opening an audio stream")(error))
             }
         }
@@ -72,12 +72,12 @@ impl AudioStream {
 
     /// What a batch's index calls this stream.
     pub fn number(&self) -> u32 {
-        self.queue.stream
+        self.sink.stream
     }
 
     /// Frames dropped because the consumer did not take them in time.
     pub fn dropped_frames(&self) -> u64 {
-        self.queue.dropped()
+        self.sink.dropped()
     }
 
     /// Closes the stream; what waits can still be taken. Repeating is harmless.

@@ -66,14 +66,26 @@ export class AudioFrame {
   }
 }
 
+/** Whether a frame is one: the check that is done for each frame, without words. */
+function isFrame({ data, sampleRate, channels, samplesPerChannel }: AudioFrame): boolean {
+  return (
+    data instanceof Int16Array &&
+    Number.isInteger(sampleRate) &&
+    sampleRate >= MIN_SAMPLE_RATE &&
+    sampleRate <= MAX_SAMPLE_RATE &&
+    (channels === 1 || channels === MAX_CHANNELS) &&
+    Number.isInteger(samplesPerChannel) &&
+    data.length === channels * samplesPerChannel
+  )
+}
+
 /** @internal Refuses what is not a frame; its fields may have been changed since it was made. */
 export function checkFrame(frame: AudioFrame, path: string): void {
+  if (isFrame(frame)) return
   const { data, sampleRate, channels, samplesPerChannel } = frame
   if (!(data instanceof Int16Array)) throw invalid(`${path}.data`, 'an Int16Array', data)
   checkInteger(sampleRate, `${path}.sampleRate`, MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
   checkInteger(channels, `${path}.channels`, 1, MAX_CHANNELS)
   checkInteger(samplesPerChannel, `${path}.samplesPerChannel`, 0, MAX_SAMPLES)
-  if (data.length !== channels * samplesPerChannel) {
-    throw invalid(`${path}.data`, `${channels * samplesPerChannel} samples long`, data.length)
-  }
+  throw invalid(`${path}.data`, `${channels * samplesPerChannel} samples long`, data.length)
 }
