@@ -81,3 +81,9 @@ pub fn set_engine_directory(directory: String) {
 pub fn preload_engine() {
     NativeEngine::preload();
 }
+
+/// How many objects of the media library this process holds now: what tests of leaks look at.
+#[napi(catch_unwind)]
+pub fn open_engine_handles() -> f64 {
+    NativeEngine::open_handles() as f64
+}

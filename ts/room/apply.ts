@@ -40,7 +40,8 @@ function publicationOf(
 
 function setMuted(room: RoomPicture, { identity, sid }: WireEvents['trackMuted'], muted: boolean): void {
   const [publication, participant] = publicationOf(room, identity, sid)
-  if (publication === undefined) return
+  // The library tells of a mute by the server twice.
+  if (publication === undefined || publication.muted === muted) return
   publication.setMuted(muted)
   room.announce(muted ? 'trackMuted' : 'trackUnmuted', publication, participant)
 }

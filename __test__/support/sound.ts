@@ -1,0 +1,86 @@
+// Tones for our side of a room: playing one, and measuring what is heard.
+
+import { AudioFrame } from '../../ts/room/audio-frame.js'
+import { AudioSource } from '../../ts/room/audio-source.js'
+import type { AudioStream } from '../../ts/room/audio-stream.js'
+import { TrackSource } from '../../ts/room/enums.js'
+import type { LocalTrackPublication } from '../../ts/room/publication.js'
+import type { Room } from '../../ts/room/room.js'
+import { LocalAudioTrack } from '../../ts/room/track.js'
+
+/** A tone that is being played into a room. */
+export interface Tone extends AsyncDisposable {
+  source: AudioSource
+  track: LocalAudioTrack
+  publication: LocalTrackPublication
+}
+
+/** Publishes a microphone track and plays a sine wave into it until it is disposed. */
+export async function playTone(room: Room, frequency: number, peak: number, sampleRate = 48_000): Promise<Tone> {
+  const source = new AudioSource(sampleRate, 1, 200)
+  const track = LocalAudioTrack.createAudioTrack('tone', source)
+  const publication = await room.localParticipant?.publishTrack(track, { source: TrackSource.SOURCE_MICROPHONE })
+  if (publication === undefined) throw new Error('the room is not joined')
+  let stopped = false
+  let phase = 0
+  const playing = (async () => {
+    while (!stopped) {
+      const frame = AudioFrame.create(sampleRate, 1, sampleRate / 50)
+      for (let at = 0; at < frame.data.length; at++) {
+        frame.data[at] = Math.round(peak * Math.sin(phase))
+        phase += (2 * Math.PI * frequency) / sampleRate
+      }
+      await source.captureFrame(frame)
+    }
+  })()
+  return {
+    source,
+    track,
+    publication,
+    async [Symbol.asyncDispose]() {
+      stopped = true
+      await playing
+      await source.close()
+    },
+  }
+}
+
+/** What was heard: Hz by zero crossings, and root mean square of 16-bit samples, over half a second. */
+export interface Sound {
+  frequency: number
+  rms: number
+}
+
+/** Reads a stream until it has been at least this loud for half a second, then measures the next half. */
+export async function hear(stream: AudioStream, minRms = 4_000): Promise<Sound> {
+  let loud = false
+  let recent: Int16Array[] = []
+  let samples = 0
+  for await (const frame of stream.values({ preventCancel: true })) {
+    recent.push(frame.data.slice())
+    samples += frame.samplesPerChannel
+    if (samples < frame.sampleRate / 2) continue
+    const sound = measure(recent, frame.sampleRate)
+    if (loud && sound.rms >= minRms) return sound
+    loud = sound.rms >= minRms
+    recent = []
+    samples = 0
+  }
+  throw new Error('the stream ended before anything was heard')
+}
+
+function measure(frames: Int16Array[], sampleRate: number): Sound {
+  let crossings = 0
+  let power = 0
+  let count = 0
+  let last = 0
+  for (const data of frames) {
+    for (const sample of data) {
+      if (last < 0 && sample >= 0) crossings += 1
+      power += sample * sample
+      count += 1
+      last = sample
+    }
+  }
+  return { frequency: (crossings * sampleRate) / count, rms: Math.sqrt(power / count) }
+}
