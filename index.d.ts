@@ -307,6 +307,9 @@ export interface NativeRtcConfig {
 /** The version of the native core, as in package.json. */
 export declare function nativeVersion(): string
 
+/** How many objects of the media library this process holds now: what tests of leaks look at. */
+export declare function openEngineHandles(): number
+
 /**
  * Loads the media library now, on another thread, so that the first join or source does not pay for it.
  * A failure shows at the first join.
@@ -314,10 +317,17 @@ export declare function nativeVersion(): string
 export declare function preloadEngine(): void
 
 /**
- * Where this environment's frames go: `(samples: Int16Array, index: Int32Array)`, five numbers of index a frame (stream,
- * offset, samples per channel, channels, rate); no samples per channel = the stream has ended. Set once.
+ * Sets what is called, at most once a tick, when there is audio to take with `takeAudio`. Once per environment; it does
+ * not keep the process alive.
  */
-export declare function receiveAudio(receive: (samples: Int16Array, index: Int32Array) => void): void
+export declare function setAudioDoorbell(doorbell: () => void): void
 
 /** Tells where the addon was loaded from; the media library lies beside it. `ROOMHOOK_ENGINE_PATH` wins over it. */
 export declare function setEngineDirectory(directory: string): void
+
+/**
+ * Moves the audio that waits into `memory`, 16-bit samples from sample `offset` on. `index`, 32-bit numbers, begins with
+ * three: how many frames were moved, how many samples, and the samples the next frame needs (0 = nothing is left). Five a
+ * frame follow: stream, offset, samples per channel, channels, rate; no samples per channel = the stream has ended.
+ */
+export declare function takeAudio(memory: Uint8Array, offset: number, index: Uint8Array): void

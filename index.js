@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeVersion, preloadEngine, receiveAudio, setEngineDirectory } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeVersion, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory, takeAudio } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -785,7 +785,9 @@ export { NativeTrack }
 export { inferenceRetryWait }
 export { inferenceVariables }
 export { nativeVersion }
+export { openEngineHandles }
 export { preloadEngine }
-export { receiveAudio }
+export { setAudioDoorbell }
 export { setEngineDirectory }
+export { takeAudio }
 export const __napiBindingTarget = __napiLoadedBindingTarget

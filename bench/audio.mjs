@@ -36,7 +36,9 @@ async function received(server, room, library, streams) {
   const [result] = await once(child, 'message')
   await stop(child)
   if (result.perSecond < streams * 90) {
-    process.stderr.write(`${library}: ${result.perSecond.toFixed(0)} frames/s of ${streams * 100}: the machine is short\n`)
+    process.stderr.write(
+      `${library}: ${result.perSecond.toFixed(0)} frames/s of ${streams * 100}: the machine is short\n`,
+    )
   }
   return result
 }
