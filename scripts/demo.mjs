@@ -94,7 +94,7 @@ async function livekit(cleanup) {
 
 /** Starts the Express app; resolves with its port once it listens. */
 async function startAgent(secret, timeline, cleanup) {
-  const child = spawn(process.execPath, [join(root, 'examples-ts', 'echo-agent', 'agent.mjs')], {
+  const child = spawn(process.execPath, [join(root, 'examples-ts', 'dist', 'echo-agent', 'agent.js')], {
     env: { ...environment(), LIVEKIT_WEBHOOK_SECRET: secret, PORT: '0', DEMO: '1' },
     stdio: ['ignore', 'pipe', 'inherit'],
   })

@@ -49,17 +49,24 @@ async function echo(track: RemoteTrack, room: JoinedRoom): Promise<void> {
   const source = new AudioSource(RATE, 1)
   const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE })
   await room.localParticipant.publishTrack(LocalAudioTrack.createAudioTrack('echo', source), options)
-  let heard = 0
-  for await (const frame of new AudioStream(track, RATE, 1)) {
-    if (heard++ === 0) tell('firstFrame')
-    if (!room.isConnected) break
-    await source.captureFrame(frame)
+  room.once('disconnected', () => source.close()) // nobody listens any more: a full source would wait for ever
+  try {
+    for await (const frame of new AudioStream(track, RATE, 1)) {
+      tell('firstFrame')
+      await source.captureFrame(frame)
+    }
+  } catch (error) {
+    if (room.isConnected) throw error
+  } finally {
+    await source.close()
   }
-  await source.close()
 }
 
+const told = new Set<string>()
+
 function tell(step: string): void {
-  if (process.env.DEMO !== '1') return
+  if (process.env.DEMO !== '1' || told.has(step)) return
+  told.add(step)
   console.log(JSON.stringify({ step, at: performance.timeOrigin + performance.now() }))
 }
 

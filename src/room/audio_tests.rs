@@ -221,6 +221,21 @@ async fn clearing_drops_what_waits_and_closing_refuses_it() {
 }
 
 #[tokio::test]
+async fn closing_a_full_source_gives_up_the_captures_that_wait() {
+    let engine = FakeEngine::new();
+    let source = Arc::new(AudioSource::new(&*engine, 48_000, 1, 100).expect("a source"));
+    engine.fill_sources();
+    let under_way = tokio::spawn(source.capture(vec![1; 480], 480).expect("it fits"));
+    let behind = tokio::spawn(source.capture(vec![2; 480], 480).expect("it fits"));
+    engine
+        .called(|call| matches!(call, Call::Capture { .. }))
+        .await;
+    source.close();
+    assert_eq!(code(under_way.await.expect("it ends")), Code::Closed);
+    assert_eq!(code(behind.await.expect("it ends")), Code::Closed);
+}
+
+#[tokio::test]
 async fn captures_that_nobody_awaits_are_refused_at_a_limit() {
     let engine = FakeEngine::new();
     let source = Arc::new(AudioSource::new(&*engine, 48_000, 1, 100).expect("a source"));

@@ -1,7 +1,6 @@
 //! A source of local audio. It checks every frame before the media library sees it, hands over one at a time in order,
 //! and drops what still waits when the queue is cleared. It refuses to hold more waiting frames than a limit.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
@@ -10,6 +9,7 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 
 use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
 use crate::audio::check_queue_size;
 use crate::audio::Format;
@@ -32,7 +32,7 @@ pub struct AudioSource {
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
     cleared: AtomicU64,
-    closed: AtomicBool,
+    closed: CancellationToken,
 }
 
 impl AudioSource {
@@ -58,7 +58,7 @@ impl AudioSource {
             turn: tokio::sync::Mutex::new(()),
             waiting: AtomicUsize::new(0),
             cleared: AtomicU64::new(0),
-            closed: AtomicBool::new(false),
+            closed: CancellationToken::new(),
         })
     }
 
@@ -86,11 +86,13 @@ impl AudioSource {
             if source.cleared.load(Ordering::Acquire) != place.cleared {
                 return Ok(());
             }
-            source
-                .engine
-                .capture(samples, samples_per_channel)
-                .await
-                .map_err(RoomError::call("capturing a frame"))
+            let capture = source.engine.capture(samples, samples_per_channel);
+            // A source that nobody listens to any more takes nothing in: without this, a full one would be waited for
+            // although it is closed.
+            match source.closed.run_until_cancelled(capture).await {
+                Some(captured) => captured.map_err(RoomError::call("capturing a frame")),
+                None => Err(RoomError::SourceClosed),
+            }
         })
     }
 
@@ -111,13 +113,13 @@ impl AudioSource {
             .map_err(RoomError::call("creating a track"))
     }
 
-    /// Takes no more frames. Repeating is harmless.
+    /// Takes no more frames, and gives up those that wait. Repeating is harmless.
     pub fn close(&self) {
-        self.closed.store(true, Ordering::Release);
+        self.closed.cancel();
     }
 
     fn check_open(&self) -> Result<(), RoomError> {
-        if self.closed.load(Ordering::Acquire) {
+        if self.closed.is_cancelled() {
             return Err(RoomError::SourceClosed);
         }
         Ok(())

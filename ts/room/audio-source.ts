@@ -90,7 +90,7 @@ export class AudioSource {
     }
   }
 
-  /** Takes no more frames. Repeating is harmless. */
+  /** Takes no more frames, and gives up the captures that wait: they throw `CLOSED`. Repeating is harmless. */
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true

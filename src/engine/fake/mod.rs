@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -125,6 +126,7 @@ struct Log {
     failures: Mutex<VecDeque<EngineError>>,
     changed: Notify,
     sids: AtomicU32,
+    full: AtomicBool,
 }
 
 impl Log {
@@ -162,6 +164,11 @@ impl FakeEngine {
     /// Makes the next call of any object (except joins, drops and `close`) fail.
     pub fn fail_next(&self, error: EngineError) {
         lock(&self.log.failures).push_back(error);
+    }
+
+    /// Makes audio sources full for ever: captures reach them and do not end, as where nobody listens any more.
+    pub fn fill_sources(&self) {
+        self.log.full.store(true, Ordering::SeqCst);
     }
 
     /// Every call so far, in order.

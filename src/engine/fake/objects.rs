@@ -2,6 +2,7 @@
 //!
 //! Decides that a sink ends exactly once. Refuses to make samples up: frames come from the test.
 
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::Mutex;
 
@@ -163,7 +164,11 @@ impl EngineAudioSource for FakeSource {
         self.log.perform(Call::Capture {
             samples,
             samples_per_channel,
-        })
+        })?;
+        if self.log.full.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
+        Ok(())
     }
 
     fn clear(&self) -> Result<(), EngineError> {
