@@ -2,11 +2,13 @@
 // what comes back.
 
 import { beforeAll, describe, expect, test } from 'vitest'
-import { livekit } from '../../ts/ai.js'
+import { livekit, withHeaders } from '../../ts/ai.js'
+import { createHeaderHooks } from '../../ts/inference/index.js'
 import { setLogger } from '../../ts/log.js'
 import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import type { ChatBody } from '../support/gateway-chat.js'
+import { attribution, runInJob, testJob } from '../support/inference-job.js'
 import { jobOf } from './ai-fakes.js'
 
 const prompt = 'Say hello.'
@@ -178,5 +180,47 @@ describe.each(MAJORS)('with ai %i', (major) => {
       json_schema: { name: 'place', description: 'A place', strict: true, schema: { required: ['city'] } },
     })
     expect(bodyOf(gateway, 1).response_format).toMatchObject({ json_schema: { name: 'response', strict: false } })
+  })
+
+  test('S0-16: inside an entry the job is found by itself, and jobs that interleave never mix', async () => {
+    await using gateway = await startGateway()
+    const turns = createHeaderHooks({ shareSender: true })
+    turns.on('before_llm_request', (_event, { senderId }) => ({ headers: { 'X-Sender': senderId } }))
+    let release = () => {}
+    const together = new Promise<void>((resolve) => {
+      release = resolve
+    })
+    let begun = 0
+    const provider = providerFor(gateway)
+    const wrapped = withHeaders(provider('wrapped'))
+    const entry = (name: string) =>
+      runInJob(testJob(name), async () => {
+        if (++begun === 3) release()
+        await together
+        const streams = await turns.turn({ senderId: name }, () =>
+          [provider('plain'), wrapped].map((model) => sdk.ai.streamText({ model, prompt: name })),
+        )
+        for (const stream of streams) expect(await stream.text).toBe('Hello there.')
+        await sdk.ai.generateText({ model: provider('plain'), prompt: name })
+      })
+    await Promise.all(['one', 'two', 'three'].map(entry))
+    expect(gateway.requests.length).toBe(9)
+    for (const request of gateway.requests) {
+      const name = String((request.body as ChatBody).messages[0]?.content)
+      const inTurn = (request.body as ChatBody).stream === true
+      expect(request.fields).toEqual(expect.arrayContaining(attribution(name)))
+      expect(request.header('x-sender')).toBe(inTurn ? name : undefined)
+    }
+  })
+
+  test('S0-01: an explicit job beats the entry’s, and null is none', async () => {
+    await using gateway = await startGateway()
+    await runInJob(testJob('entry'), async () => {
+      await sdk.ai.generateText({ model: providerFor(gateway, { job: jobOf('given') })('m'), prompt })
+      await sdk.ai.generateText({ model: providerFor(gateway, { job: null })('m'), prompt })
+    })
+    const [given, none] = gateway.requests
+    expect(given?.header('x-livekit-job-id')).toBe('AJ_given')
+    expect(none?.fields.filter(([name]) => /^x-livekit-/i.test(name))).toEqual([])
   })
 })
