@@ -2,8 +2,11 @@
 // a session, and trace context.
 
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import type { GatewayClient } from '../../ts/ai/client.js'
 import { Sentences } from '../../ts/ai/speech/sentences.js'
 import { IDLE_MS, Session, type Wire } from '../../ts/ai/speech/session.js'
+import { speechModel } from '../../ts/ai/speech/speech.js'
+import { transcriptionModel } from '../../ts/ai/speech/transcription.js'
 import { TranscriptCollector } from '../../ts/ai/speech/transcription-session.js'
 import { readWav, writeWav } from '../../ts/ai/speech/wav.js'
 import { EventReader, MAX_EVENT_LENGTH } from '../../ts/ai/sse.js'
@@ -123,6 +126,8 @@ describe('WAV files', () => {
   })
 })
 
+const silence = { rate: 8000, bytes: new Uint8Array(8000) }
+
 class FakeWire implements Wire {
   readonly sent: string[] = []
   readonly #inbox: (string | undefined)[] = []
@@ -185,6 +190,17 @@ describe('a session', () => {
     const error = await new Session(wire).next(100).catch((thrown: Error) => thrown)
     expect(error).toMatchObject({ code: 'TRANSPORT_FAILED', statusCode: 429, isRetryable: true })
     expect(String(error)).not.toContain('secret')
+  })
+
+  test('a gateway that says nothing once the input has ended ends the call', async () => {
+    vi.useFakeTimers()
+    const client = { open: async () => new Session(new FakeWire()) } as unknown as GatewayClient
+    const heard = transcriptionModel('a/b', client).doGenerate({ audio: writeWav(silence), mediaType: 'audio/wav' })
+    const spoken = speechModel('a/b', client).doGenerate({ text: 'Hi.' })
+    const failure = expect(spoken).rejects.toThrow(`sent nothing for ${IDLE_MS} ms`)
+    await vi.advanceTimersByTimeAsync(IDLE_MS)
+    expect(await heard).toMatchObject({ text: '', segments: [], durationInSeconds: 0.5 })
+    await failure
   })
 
   test('a transcription waits long for the first transcript and shortly for more', () => {
