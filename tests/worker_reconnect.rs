@@ -7,6 +7,7 @@ use roomhook::worker::JobStatus;
 use roomhook::worker::Reason;
 use roomhook::worker::UpdateOutcome;
 use roomhook::worker::WorkerEvent;
+use support::proxy::Proxy;
 use support::worker::options;
 use support::worker::TestWorker;
 use support::LiveKitServer;
@@ -70,6 +71,35 @@ async fn after_a_crash_of_the_server_the_worker_is_registered_again_by_itself() 
     assert_eq!(update, UpdateOutcome::Unknown);
     server.create_dispatch("garden", "cook", "").await;
     worker.take_job().await;
+}
+
+#[tokio::test]
+async fn a_cut_connection_gives_a_new_worker_id_and_loses_the_jobs_of_the_old_one() {
+    let server = LiveKitServer::start();
+    let proxy = Proxy::to(server.port).await;
+    let mut through = options(&server, "cook");
+    through.url = proxy.url.clone();
+    let (mut worker, before) = TestWorker::registered(through).await;
+    let dispatch = server.create_dispatch("kitchen", "cook", "").await;
+    let (job, _) = worker.take_job().await;
+    proxy.cut();
+    let (reason, _) = worker.disconnected().await;
+    assert_eq!(reason, Reason::ClosedByServer);
+    let WorkerEvent::Registered { worker_id, .. } = worker.next().await else {
+        panic!("expected Registered");
+    };
+    assert_ne!(worker_id.as_str(), before);
+    let update = worker
+        .handle
+        .update_job(&job.id, JobStatus::Failed, "")
+        .await;
+    assert_eq!(update, UpdateOutcome::Unknown);
+    // LiveKit does not tell the new connection about the old one's job either.
+    server.delete_dispatch("kitchen", &dispatch).await;
+    server.create_dispatch("garden", "cook", "").await;
+    let (later, _) = worker.take_job().await;
+    assert_ne!(later.id, job.id);
+    assert!(worker.is_quiet());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![allow(dead_code, missing_docs, clippy::panic)] // each test binary uses a part of it
 
 pub mod clock;
+pub mod proxy;
 pub mod raw;
 pub mod worker;
 
