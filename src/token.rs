@@ -125,12 +125,12 @@ fn read(text: &str) -> Result<Claims, json::Flaw> {
         can_update_own_metadata: false,
     };
     json::read_object(text, |key, reader| {
-        match key.decode().as_ref() {
-            "video" if reader.at_object() => return read_grant(reader, &mut claims),
-            "sub" => claims.subject = string(&reader.value()?).unwrap_or(Pii(String::new())),
-            "name" => claims.name = string(&reader.value()?),
-            "exp" => claims.expires_at_s = seconds(&reader.value()?),
-            "nbf" => claims.not_before_s = seconds(&reader.value()?),
+        match key.decode().as_bytes() {
+            b"video" if reader.at_object() => return read_grant(reader, &mut claims),
+            b"sub" => claims.subject = string(&reader.value()?).unwrap_or(Pii(String::new())),
+            b"name" => claims.name = string(&reader.value()?),
+            b"exp" => claims.expires_at_s = seconds(&reader.value()?),
+            b"nbf" => claims.not_before_s = seconds(&reader.value()?),
             _ => drop(reader.value()?),
         }
         Ok(())
@@ -141,10 +141,10 @@ fn read(text: &str) -> Result<Claims, json::Flaw> {
 fn read_grant(reader: &mut Reader<'_>, claims: &mut Claims) -> Result<(), json::Flaw> {
     reader.object(|key, reader| {
         let value = reader.value()?;
-        match key.decode().as_ref() {
-            "room" => claims.room = string(&value),
-            "roomJoin" => claims.room_join = value == Value::Bool(true),
-            "canUpdateOwnMetadata" => claims.can_update_own_metadata = value == Value::Bool(true),
+        match key.decode().as_bytes() {
+            b"room" => claims.room = string(&value),
+            b"roomJoin" => claims.room_join = value == Value::Bool(true),
+            b"canUpdateOwnMetadata" => claims.can_update_own_metadata = value == Value::Bool(true),
             _ => {}
         }
         Ok(())

@@ -53,7 +53,7 @@ export interface RoomhookErrorOptions {
 export class RoomhookError extends Error {
   readonly code: ErrorCode
   readonly retryable: boolean
-  readonly details?: Readonly<Record<string, unknown>>
+  declare readonly details?: Readonly<Record<string, unknown>>
 
   constructor(code: ErrorCode, message: string, options: RoomhookErrorOptions = {}) {
     super(message, 'cause' in options ? { cause: options.cause } : undefined)

@@ -72,6 +72,9 @@ pub struct Reader<'a> {
     depth: u32,
 }
 
+/// What `token` gives at the end of the text; no JSON token starts with it.
+const END: u8 = 0;
+
 /// Reads a document that must be one object. `visit` is called for each member and must take exactly one value from
 /// the reader, with `value` or `object`.
 pub fn read_object<'a>(
@@ -83,38 +86,54 @@ pub fn read_object<'a>(
         at: 0,
         depth: 0,
     };
-    reader.skip_space();
-    if !reader.at_object() {
+    if reader.token() != b'{' {
         return Err(reader.flaw("expected an object"));
     }
     reader.object(visit)?;
-    reader.skip_space();
-    match reader.peek() {
-        None => Ok(()),
-        Some(_) => Err(reader.flaw("expected the end")),
+    if reader.token() != END || reader.at < text.len() {
+        return Err(reader.flaw("expected the end"));
     }
+    Ok(())
 }
 
 impl<'a> Reader<'a> {
     /// Takes the next value.
+    #[inline]
     pub fn value(&mut self) -> Result<Value<'a>, Flaw> {
-        match self.peek() {
-            Some(b'"') => self.string().map(Value::Text),
-            Some(b'{') => self
+        match self.token() {
+            b'"' => self.string().map(Value::Text),
+            first => self.other_value(first),
+        }
+    }
+
+    fn other_value(&mut self, first: u8) -> Result<Value<'a>, Flaw> {
+        match first {
+            b'{' => self
                 .object(|_, reader| reader.value().map(drop))
                 .map(|()| Value::Object),
-            Some(b'[') => self.array().map(|()| Value::Array),
-            Some(b'-' | b'0'..=b'9') => self.number().map(Value::Number),
-            Some(b't') => self.word("true", Value::Bool(true)),
-            Some(b'f') => self.word("false", Value::Bool(false)),
-            Some(b'n') => self.word("null", Value::Null),
+            b'[' => self.array().map(|()| Value::Array),
+            b'-' | b'0'..=b'9' => self.number().map(Value::Number),
+            b't' => self.word("true", Value::Bool(true)),
+            b'f' => self.word("false", Value::Bool(false)),
+            b'n' => self.word("null", Value::Null),
             _ => Err(self.flaw("expected a value")),
         }
     }
 
+    /// What `read` takes, as it was written.
+    pub fn written(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<(), Flaw>,
+    ) -> Result<&'a str, Flaw> {
+        self.token();
+        let start = self.at;
+        read(self)?;
+        Ok(&self.text[start..self.at])
+    }
+
     /// Whether the next value is an object.
-    pub fn at_object(&self) -> bool {
-        self.peek() == Some(b'{')
+    pub fn at_object(&mut self) -> bool {
+        self.token() == b'{'
     }
 
     /// Takes the next value, which must be an object (`at_object`), and visits its members as `read_object` does.
@@ -123,43 +142,50 @@ impl<'a> Reader<'a> {
         mut visit: impl FnMut(Text<'a>, &mut Reader<'a>) -> Result<(), Flaw>,
     ) -> Result<(), Flaw> {
         self.enter()?;
-        if self.leaves_at(b'}') {
+        if self.token() == b'}' {
+            self.leave();
             return Ok(());
         }
         let mut keys = Keys::new();
         loop {
-            let key_at = self.at;
-            if self.peek() != Some(b'"') {
+            if self.token() != b'"' {
                 return Err(self.flaw("expected a key"));
             }
+            let key_at = self.at;
             let key = self.string()?;
             keys.add(key).map_err(|what| Flaw { what, at: key_at })?;
-            self.skip_space();
-            self.take(b':', "expected a colon")?;
-            self.skip_space();
-            visit(key, self)?;
-            self.skip_space();
-            if self.leaves_at(b'}') {
-                return Ok(());
+            if self.token() != b':' {
+                return Err(self.flaw("expected a colon"));
             }
-            self.take(b',', "expected a comma or a closing brace")?;
-            self.skip_space();
+            self.at += 1;
+            visit(key, self)?;
+            match self.token() {
+                b',' => self.at += 1,
+                b'}' => {
+                    self.leave();
+                    return Ok(());
+                }
+                _ => return Err(self.flaw("expected a comma or a closing brace")),
+            }
         }
     }
 
     fn array(&mut self) -> Result<(), Flaw> {
         self.enter()?;
-        if self.leaves_at(b']') {
+        if self.token() == b']' {
+            self.leave();
             return Ok(());
         }
         loop {
             self.value()?;
-            self.skip_space();
-            if self.leaves_at(b']') {
-                return Ok(());
+            match self.token() {
+                b',' => self.at += 1,
+                b']' => {
+                    self.leave();
+                    return Ok(());
+                }
+                _ => return Err(self.flaw("expected a comma or a closing bracket")),
             }
-            self.take(b',', "expected a comma or a closing bracket")?;
-            self.skip_space();
         }
     }
 
@@ -169,19 +195,15 @@ impl<'a> Reader<'a> {
         }
         self.depth += 1;
         self.at += 1;
-        self.skip_space();
         Ok(())
     }
 
-    fn leaves_at(&mut self, bracket: u8) -> bool {
-        let leaves = self.peek() == Some(bracket);
-        if leaves {
-            self.depth -= 1;
-            self.at += 1;
-        }
-        leaves
+    fn leave(&mut self) {
+        self.depth -= 1;
+        self.at += 1;
     }
 
+    #[inline]
     fn string(&mut self) -> Result<Text<'a>, Flaw> {
         let text = text::take(self.text, self.at + 1)?;
         self.at += text.written().len() + 2;
@@ -204,24 +226,19 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    fn take(&mut self, byte: u8, what: &'static str) -> Result<(), Flaw> {
-        if self.peek() != Some(byte) {
-            return Err(self.flaw(what));
-        }
-        self.at += 1;
-        Ok(())
-    }
-
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
-            self.at += 1;
+    /// Passes over white space and gives the byte that follows.
+    #[inline]
+    fn token(&mut self) -> u8 {
+        loop {
+            match self.text.as_bytes().get(self.at) {
+                Some(b' ' | b'\n' | b'\r' | b'\t') => self.at += 1,
+                Some(byte) => return *byte,
+                None => return END,
+            }
         }
     }
 
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
-    }
-
+    #[cold]
     fn flaw(&self, what: &'static str) -> Flaw {
         Flaw { what, at: self.at }
     }

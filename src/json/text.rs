@@ -28,6 +28,7 @@ impl<'a> Text<'a> {
     }
 
     /// The string.
+    #[inline]
     pub fn decode(&self) -> Cow<'a, str> {
         match self.plain() {
             Some(plain) => Cow::Borrowed(plain),
@@ -45,6 +46,7 @@ impl<'a> Text<'a> {
 }
 
 /// Takes the string whose first byte after the opening quote is at `start`.
+#[inline]
 pub(super) fn take(text: &str, start: usize) -> Result<Text<'_>, Flaw> {
     let bytes = text.as_bytes();
     let mut at = start;
@@ -83,6 +85,7 @@ const TOPS: u64 = ONES * 0x80;
 
 /// The high bit of each byte that is a quote, a backslash or a control character. Bytes after the first hit may be
 /// marked wrongly, because a subtraction borrows from them; only the first mark counts.
+#[inline]
 fn specials(word: u64) -> u64 {
     let quotes = word ^ (ONES * b'"' as u64);
     let slashes = word ^ (ONES * b'\\' as u64);
@@ -92,38 +95,42 @@ fn specials(word: u64) -> u64 {
     found & TOPS
 }
 
-fn is_special(byte: u8) -> bool {
-    byte == b'"' || byte == b'\\' || byte < 0x20
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    let word = bytes.get(at..at + 8)?.try_into().ok()?;
+    Some(u64::from_le_bytes(word))
 }
 
 /// The first quote, backslash or control character from `start` on, or the end.
+#[inline]
 fn next_special(bytes: &[u8], start: usize) -> usize {
-    const WIDE: usize = 32;
     let mut at = start;
-    let mut words = 0;
-    while let Some(Ok(word)) = bytes.get(at..at + 8).map(<[u8; 8]>::try_from) {
-        let marks = specials(u64::from_le_bytes(word));
+    while let Some(word) = word(bytes, at) {
+        let marks = specials(word);
         if marks != 0 {
             return at + marks.trailing_zeros() as usize / 8;
         }
         at += 8;
-        words += 1;
-        // Long strings, such as tokens: a plain fold over a block becomes vector code.
-        while words >= 4 {
-            match bytes.get(at..at + WIDE) {
-                Some(block)
-                    if !block
-                        .iter()
-                        .fold(false, |hit, byte| hit | is_special(*byte)) =>
-                {
-                    at += WIDE;
-                }
-                _ => break,
-            }
+        if at - start == SHORT {
+            at = skip_blocks(bytes, at);
         }
     }
-    while bytes.get(at).is_some_and(|byte| !is_special(*byte)) {
-        at += 1;
+    let is_special = |byte: &u8| *byte == b'"' || *byte == b'\\' || *byte < 0x20;
+    let rest = bytes.get(at..).unwrap_or_default();
+    at + rest.iter().position(is_special).unwrap_or(rest.len())
+}
+
+/// Strings longer than this, such as tokens, are read in blocks.
+const SHORT: usize = 32;
+
+/// Passes over blocks of 32 bytes that hold nothing special; four words at once become vector code.
+fn skip_blocks(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    for block in bytes.get(start..).unwrap_or_default().chunks_exact(32) {
+        let marks = block.chunks_exact(8).filter_map(|chunk| word(chunk, 0));
+        if marks.fold(0, |found, word| found | specials(word)) != 0 {
+            break;
+        }
+        at += 32;
     }
     at
 }

@@ -12,6 +12,7 @@ mod inference_socket;
 mod room;
 mod room_options;
 mod runtime;
+mod webhook;
 
 use napi_derive::napi;
 

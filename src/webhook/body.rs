@@ -14,7 +14,8 @@ use crate::webhook::error::FieldProblem;
 use crate::webhook::error::WebhookError;
 use crate::webhook::notification::Event;
 
-pub(super) type Strings<'a> = Vec<(Text<'a>, Text<'a>)>;
+/// An object of strings as it was written; empty if there is none.
+pub(super) type Strings<'a> = &'a str;
 
 /// What stands where the signed timestamp should. Judged by the verifier, because it is 401 and not 400.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,12 +71,10 @@ pub(super) struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     /// Reads and checks a body.
-    pub(super) fn read(text: &'a str) -> Result<Self, WebhookError> {
-        let mut fields = Fields::default();
+    pub(super) fn read(text: &'a str) -> Result<Box<Self>, WebhookError> {
+        let mut fields = Box::<Fields>::default();
         let mut checks = Checks::default();
-        json::read_object(text, |key, reader| {
-            fields.take(key.decode().as_ref(), reader, &mut checks)
-        })?;
+        json::read_object(text, |key, reader| fields.take(key, reader, &mut checks))?;
         checks.first_problem()?;
         fields.require()?;
         Ok(fields)
@@ -83,53 +82,53 @@ impl<'a> Fields<'a> {
 
     fn take(
         &mut self,
-        key: &str,
+        key: Text<'a>,
         reader: &mut Reader<'a>,
         checks: &mut Checks,
     ) -> Result<(), Flaw> {
-        match key {
-            "event" => {
+        match key.decode().as_bytes() {
+            b"event" => {
                 const EXPECTED: &str = "`job`, `offer` or `terminated`";
                 self.event = checks
                     .word("event", EXPECTED, Event::parse, reader)?
                     .unwrap_or_default();
             }
-            "job_id" => self.job_id = checks.text("job_id", reader)?,
-            "dispatch_id" => self.dispatch_id = checks.text("dispatch_id", reader)?,
-            "job_type" => {
+            b"job_id" => self.job_id = checks.text("job_id", reader)?,
+            b"dispatch_id" => self.dispatch_id = checks.text("dispatch_id", reader)?,
+            b"job_type" => {
                 const EXPECTED: &str = "`JT_ROOM`, `JT_PUBLISHER` or `JT_PARTICIPANT`";
                 self.job_type =
                     checks.word("job_type", EXPECTED, JobType::from_str_name, reader)?;
             }
-            "agent_name" => self.agent_name = checks.text("agent_name", reader)?,
-            "room" if reader.at_object() => {
+            b"agent_name" => self.agent_name = checks.text("agent_name", reader)?,
+            b"room" if reader.at_object() => {
                 reader.object(|key, reader| self.room.take(key, reader, checks))?;
             }
-            "room" => checks.absent("room", "an object", reader)?,
-            "participant" if reader.at_object() => {
+            b"room" => checks.absent("room", "an object", reader)?,
+            b"participant" if reader.at_object() => {
                 let participant = self.participant.insert(ParticipantFields::default());
                 reader.object(|key, reader| participant.take(key, reader, checks))?;
             }
-            "participant" => checks.absent("participant", "an object", reader)?,
-            "metadata" => self.metadata = checks.text("metadata", reader)?,
-            "attributes" => self.attributes = checks.strings("attributes", reader)?,
-            "access_token" => self.access_token = checks.text("access_token", reader)?,
-            "participant_identity" => {
+            b"participant" => checks.absent("participant", "an object", reader)?,
+            b"metadata" => self.metadata = checks.text("metadata", reader)?,
+            b"attributes" => self.attributes = checks.strings("attributes", reader)?,
+            b"access_token" => self.access_token = checks.text("access_token", reader)?,
+            b"participant_identity" => {
                 self.participant_identity = checks.text("participant_identity", reader)?;
             }
-            "server_url" => self.server_url = checks.text("server_url", reader)?,
-            "status_url" => self.status_url = checks.text("status_url", reader)?,
-            "status_token" => self.status_token = checks.text("status_token", reader)?,
-            "reason" => self.reason = checks.text("reason", reader)?,
-            "attempt" => self.attempt = checks.integer("attempt", 1..=u32::MAX.into(), reader)?,
-            "deadline_ms" => {
+            b"server_url" => self.server_url = checks.text("server_url", reader)?,
+            b"status_url" => self.status_url = checks.text("status_url", reader)?,
+            b"status_token" => self.status_token = checks.text("status_token", reader)?,
+            b"reason" => self.reason = checks.text("reason", reader)?,
+            b"attempt" => self.attempt = checks.integer("attempt", 1..=u32::MAX.into(), reader)?,
+            b"deadline_ms" => {
                 self.deadline_ms = checks.integer("deadline_ms", 0..=i64::MAX, reader)?;
             }
-            "timestamp" => {
+            b"timestamp" => {
                 let value = reader.value()?;
                 self.timestamp = match value.integer() {
-                    Some(seconds) => Timestamp::Seconds(seconds),
-                    None => Timestamp::NotInteger,
+                    Some(seconds @ 0..) => Timestamp::Seconds(seconds),
+                    _ => Timestamp::NotInteger,
                 };
             }
             _ => drop(reader.value()?),
@@ -176,15 +175,15 @@ impl<'a> RoomFields<'a> {
         checks: &mut Checks,
     ) -> Result<(), Flaw> {
         const ANY: std::ops::RangeInclusive<i64> = 0..=i64::MAX;
-        match key.decode().as_ref() {
-            "sid" => self.sid = checks.text("room.sid", reader)?,
-            "name" => self.name = checks.text("room.name", reader)?,
-            "created_at" => self.created_at = checks.integer("room.created_at", ANY, reader)?,
-            "creation_time" => {
+        match key.decode().as_bytes() {
+            b"sid" => self.sid = checks.text("room.sid", reader)?,
+            b"name" => self.name = checks.text("room.name", reader)?,
+            b"created_at" => self.created_at = checks.integer("room.created_at", ANY, reader)?,
+            b"creation_time" => {
                 self.creation_time = checks.integer("room.creation_time", ANY, reader)?;
             }
-            "metadata" => self.metadata = checks.text("room.metadata", reader)?,
-            "num_participants" => {
+            b"metadata" => self.metadata = checks.text("room.metadata", reader)?,
+            b"num_participants" => {
                 self.num_participants = checks.integer("room.num_participants", ANY, reader)?;
             }
             _ => drop(reader.value()?),
@@ -200,13 +199,13 @@ impl<'a> ParticipantFields<'a> {
         reader: &mut Reader<'a>,
         checks: &mut Checks,
     ) -> Result<(), Flaw> {
-        match key.decode().as_ref() {
-            "sid" => self.sid = checks.text("participant.sid", reader)?,
-            "identity" => self.identity = checks.text("participant.identity", reader)?,
-            "name" => self.name = checks.text("participant.name", reader)?,
-            "kind" => self.kind = checks.text_or_number("participant.kind", reader)?,
-            "metadata" => self.metadata = checks.text("participant.metadata", reader)?,
-            "attributes" => self.attributes = checks.strings("participant.attributes", reader)?,
+        match key.decode().as_bytes() {
+            b"sid" => self.sid = checks.text("participant.sid", reader)?,
+            b"identity" => self.identity = checks.text("participant.identity", reader)?,
+            b"name" => self.name = checks.text("participant.name", reader)?,
+            b"kind" => self.kind = checks.text_or_number("participant.kind", reader)?,
+            b"metadata" => self.metadata = checks.text("participant.metadata", reader)?,
+            b"attributes" => self.attributes = checks.strings("participant.attributes", reader)?,
             _ => drop(reader.value()?),
         }
         Ok(())

@@ -11,7 +11,9 @@ use crate::id::ParticipantSid;
 use crate::id::Pii;
 use crate::id::RoomSid;
 use crate::id::Secret;
+use crate::json;
 use crate::json::Text;
+use crate::json::Value;
 use crate::token::Claims;
 use crate::webhook::body::Fields;
 use crate::webhook::body::ParticipantFields;
@@ -253,9 +255,15 @@ fn owned(text: Text<'_>) -> String {
     text.decode().into_owned()
 }
 
-fn strings(pairs: Strings<'_>) -> Pii<BTreeMap<String, String>> {
-    Pii(pairs
-        .into_iter()
-        .map(|(key, value)| (owned(key), owned(value)))
-        .collect())
+/// Reads an object of strings a second time; the first time its form was checked.
+fn strings(written: Strings<'_>) -> Pii<BTreeMap<String, String>> {
+    let mut pairs = BTreeMap::new();
+    let read = json::read_object(written, |key, reader| {
+        if let Value::Text(value) = reader.value()? {
+            pairs.insert(owned(key), owned(value));
+        }
+        Ok(())
+    });
+    debug_assert!(written.is_empty() || read.is_ok());
+    Pii(pairs)
 }

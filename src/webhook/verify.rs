@@ -13,6 +13,9 @@ use crate::webhook::headers::Headers;
 use crate::webhook::headers::Line;
 use crate::webhook::notification::Event;
 use crate::webhook::notification::Notification;
+use crate::webhook::places::places;
+use crate::webhook::places::Place;
+use crate::webhook::places::PLACES;
 use crate::webhook::secret::SecretOptions;
 use crate::webhook::secret::Secrets;
 use crate::webhook::signature::Digests;
@@ -72,7 +75,7 @@ pub struct Verifier {
 
 /// A body that has passed every check and still lies where it was received.
 pub struct Checked<'a> {
-    fields: Fields<'a>,
+    fields: Box<Fields<'a>>,
     claims: Option<Claims>,
     timestamp_s: i64,
     text: &'a str,
@@ -84,9 +87,22 @@ impl Checked<'_> {
         self.text.is_ascii()
     }
 
+    /// Where its fields stand.
+    pub fn places(&self) -> [Place; PLACES] {
+        places(&self.fields, self.timestamp_s, self.text)
+    }
+
+    /// The token's subject, if the body leaves the identity to it.
+    pub fn unwritten_identity(&self) -> Option<&str> {
+        let written = self.fields.participant_identity;
+        let unwritten = written.is_none_or(|identity| identity.is_empty());
+        let claims = self.claims.as_ref().filter(|_| unwritten)?;
+        Some(&claims.subject.0)
+    }
+
     /// Copies what the body says.
     pub fn into_notification(self) -> Notification {
-        Notification::new(self.fields, self.claims, self.timestamp_s)
+        Notification::new(*self.fields, self.claims, self.timestamp_s)
     }
 }
 

@@ -96,19 +96,20 @@ impl Checks {
         path: &'static str,
         reader: &mut Reader<'a>,
     ) -> Result<Strings<'a>, Flaw> {
-        let mut strings = Strings::new();
+        const EXPECTED: &str = "an object of strings";
         if !reader.at_object() {
-            self.absent(path, "an object of strings", reader)?;
-            return Ok(strings);
+            self.absent(path, EXPECTED, reader)?;
+            return Ok("");
         }
-        reader.object(|key, reader| {
-            match reader.value()? {
-                Value::Text(text) => strings.push((key, text)),
-                other => self.wrong(path, "an object of strings", other.kind()),
-            }
-            Ok(())
-        })?;
-        Ok(strings)
+        reader.written(|reader| {
+            reader.object(|_, reader| {
+                match reader.value()? {
+                    Value::Text(_) => {}
+                    other => self.wrong(path, EXPECTED, other.kind()),
+                }
+                Ok(())
+            })
+        })
     }
 
     /// A field that is no object, where only `null` may stand instead.
@@ -158,12 +159,10 @@ pub(super) fn url(
         return Ok(());
     };
     let url = text.decode();
-    let known = url.split_once("://").is_some_and(|(scheme, rest)| {
-        schemes
-            .iter()
-            .any(|known| scheme.eq_ignore_ascii_case(known))
-            && !rest.is_empty()
-            && !rest.starts_with('/')
+    let known = schemes.iter().any(|scheme| {
+        url.get(..scheme.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(scheme))
+            && has_host(&url[scheme.len()..])
     });
     if known {
         return Ok(());
@@ -177,4 +176,10 @@ pub(super) fn url(
         },
         found: "another string",
     })
+}
+
+fn has_host(after_scheme: &str) -> bool {
+    after_scheme
+        .strip_prefix("://")
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
 }

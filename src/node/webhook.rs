@@ -1,0 +1,236 @@
+//! Webhook verification and signing for JavaScript. One synchronous call judges the received bytes and says where the
+//! fields stand in them; JavaScript cuts them out. Building the object here would cost more than all the rest.
+
+use napi::bindgen_prelude::External;
+use napi::bindgen_prelude::Utf16String;
+use napi_derive::napi;
+
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::error::Error;
+use crate::id::Secret;
+use crate::node::convert;
+use crate::node::error::throw;
+use crate::webhook;
+use crate::webhook::Checked;
+use crate::webhook::Headers;
+use crate::webhook::Line;
+use crate::webhook::Place;
+use crate::webhook::Scheme;
+use crate::webhook::SecretOptions;
+use crate::webhook::Secrets;
+use crate::webhook::Verifier;
+use crate::webhook::VerifierOptions;
+use crate::webhook::PLACES;
+
+const DAY_S: i64 = 24 * 60 * 60;
+const MAX_SECONDS: i64 = convert::MAX_SAFE_INTEGER / 1_000;
+
+/// Digits of the places: two of them hold a byte offset and leave a bit for a flag.
+const DIGIT_BITS: u32 = 15;
+const DIGIT: u64 = (1 << DIGIT_BITS) - 1;
+const FLAG: u16 = 1 << DIGIT_BITS;
+const ABSENT: u16 = u16::MAX;
+/// Two digits hold offsets up to here.
+const MAX_BODY_BYTES: i64 = (1 << (2 * DIGIT_BITS)) - (1 << DIGIT_BITS) - 1;
+
+/// A webhook secret.
+#[napi(object)]
+pub struct NativeWebhookSecret {
+    /// The secret as configured.
+    pub secret: String,
+    /// Epoch milliseconds after which it no longer counts.
+    pub not_after_ms: Option<f64>,
+}
+
+/// The options of a verifier, complete.
+#[napi(object)]
+pub struct NativeWebhookVerifierOptions {
+    /// 1 to 3 secrets, newest first.
+    pub secrets: Vec<NativeWebhookSecret>,
+    /// Whether the Standard Webhooks headers carry the signature.
+    pub standard_scheme: bool,
+    /// The agent's name.
+    pub name: Option<String>,
+    /// Freshness window in seconds, both ways.
+    pub tolerance_s: f64,
+    /// The largest body.
+    pub max_body_bytes: f64,
+    /// Epoch milliseconds to judge by; absent = the machine's clock.
+    pub now_ms: Option<f64>,
+}
+
+/// A verifier whose keys are prepared. JavaScript holds it as an opaque value, which is cheaper to pass than a class.
+pub struct NativeVerifier {
+    verifier: Verifier,
+    standard: bool,
+    now_ms: Option<i64>,
+}
+
+/// Checks the options and prepares the keys.
+#[napi(catch_unwind)]
+pub fn native_webhook_verifier(
+    options: NativeWebhookVerifierOptions,
+) -> napi::Result<External<NativeVerifier>> {
+    verifier(options).map(External::new).map_err(throw)
+}
+
+/// How many of a verifier's secrets are shorter than is good.
+#[napi(catch_unwind)]
+pub fn native_weak_webhook_secrets(verifier: &External<NativeVerifier>) -> u32 {
+    u32::try_from(verifier.verifier.weak_secrets()).unwrap_or(u32::MAX)
+}
+
+/// Verifies a body against the scheme's headers: each header's lines joined with line feeds, an absent one empty; `id`
+/// counts only in the standard scheme. Returns where the fields stand: a character that is 1 if the body is ASCII, four
+/// characters a place in the order of `webhook::Place`'s list, then the token's subject if the body leaves the identity
+/// to it.
+#[napi(catch_unwind)]
+pub fn native_verify_webhook(
+    verifier: &External<NativeVerifier>,
+    body: &[u8],
+    signature: String,
+    timestamp: String,
+    id: Option<String>,
+) -> napi::Result<Utf16String> {
+    verifier
+        .check(
+            body,
+            &signature,
+            &timestamp,
+            id.as_deref().unwrap_or_default(),
+        )
+        .map(|checked| units(&checked).into())
+        .map_err(throw)
+}
+
+impl NativeVerifier {
+    fn check<'a>(
+        &self,
+        body: &'a [u8],
+        signature: &str,
+        timestamp: &str,
+        id: &str,
+    ) -> Result<Checked<'a>, Error> {
+        let (signature, timestamp) = (Line::joined(signature), Line::joined(timestamp));
+        let headers = if self.standard {
+            Headers {
+                id: Line::joined(id),
+                standard_timestamp: timestamp,
+                standard_signature: signature,
+                ..Headers::default()
+            }
+        } else {
+            Headers {
+                signature,
+                timestamp,
+                ..Headers::default()
+            }
+        };
+        let now_ms = self.now_ms.unwrap_or_else(|| SystemClock.now_ms());
+        Ok(self.verifier.check(&headers, body, now_ms)?)
+    }
+}
+
+fn units(checked: &Checked<'_>) -> Vec<u16> {
+    let mut units = Vec::with_capacity(1 + 4 * PLACES);
+    units.push(u16::from(checked.is_ascii()));
+    for place in checked.places() {
+        units.extend(match place {
+            Place::Absent => [ABSENT, 0, 0, 0],
+            Place::Number(value) => [
+                digit(value, 3),
+                digit(value, 2),
+                digit(value, 1),
+                digit(value, 0),
+            ],
+            Place::Written {
+                start,
+                end,
+                escaped,
+            } => {
+                let (start, end) = (start as u64, end as u64);
+                let flag = if escaped { FLAG } else { 0 };
+                [
+                    flag | digit(start, 1),
+                    digit(start, 0),
+                    digit(end, 1),
+                    digit(end, 0),
+                ]
+            }
+        });
+    }
+    if let Some(identity) = checked.unwritten_identity() {
+        units.extend(identity.encode_utf16());
+    }
+    units
+}
+
+fn digit(value: u64, place: u32) -> u16 {
+    ((value >> (DIGIT_BITS * place)) & DIGIT) as u16
+}
+
+fn secrets(given: Vec<NativeWebhookSecret>) -> Result<Vec<SecretOptions>, Error> {
+    let option = |(index, secret): (usize, NativeWebhookSecret)| {
+        let path = format!("secrets[{index}].notAfter");
+        Ok(SecretOptions {
+            value: Secret::new(secret.secret),
+            not_after_ms: epoch_ms(secret.not_after_ms, &path)?,
+        })
+    };
+    given.into_iter().enumerate().map(option).collect()
+}
+
+fn epoch_ms(value: Option<f64>, path: &str) -> Result<Option<i64>, Error> {
+    let check = |value| convert::integer(value, path, 0..=convert::MAX_SAFE_INTEGER);
+    value.map(check).transpose()
+}
+
+fn verifier(options: NativeWebhookVerifierOptions) -> Result<NativeVerifier, Error> {
+    let standard = options.standard_scheme;
+    let verifier = Verifier::new(VerifierOptions {
+        secrets: secrets(options.secrets)?,
+        scheme: if standard {
+            Scheme::Standard
+        } else {
+            Scheme::LiveKit
+        },
+        agent_name: options.name,
+        tolerance_s: convert::integer(options.tolerance_s, "toleranceMs / 1000", 1..=DAY_S)?,
+        max_body_bytes: convert::integer(
+            options.max_body_bytes,
+            "maxBodyBytes",
+            1..=MAX_BODY_BYTES,
+        )?,
+    })?;
+    Ok(NativeVerifier {
+        verifier,
+        standard,
+        now_ms: epoch_ms(options.now_ms, "now")?,
+    })
+}
+
+/// Signs a body; returns the five header names and values in turn.
+#[napi(catch_unwind)]
+pub fn native_sign_webhook(
+    body: &[u8],
+    given: Vec<NativeWebhookSecret>,
+    id: String,
+    timestamp_s: f64,
+) -> napi::Result<Vec<String>> {
+    sign(body, given, &id, timestamp_s).map_err(throw)
+}
+
+fn sign(
+    body: &[u8],
+    given: Vec<NativeWebhookSecret>,
+    id: &str,
+    timestamp_s: f64,
+) -> Result<Vec<String>, Error> {
+    let timestamp_s = convert::integer(timestamp_s, "timestamp", 0..=MAX_SECONDS)?;
+    let signed = webhook::sign(&Secrets::new(&secrets(given)?)?, body, id, timestamp_s)?;
+    let headers = signed.iter();
+    Ok(headers
+        .flat_map(|(name, value)| [name.to_owned(), value.to_owned()])
+        .collect())
+}
