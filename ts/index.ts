@@ -100,3 +100,13 @@ export {
   RemoteVideoTrack,
   Track,
 } from './room/track.js'
+export {
+  createWebhookVerifier,
+  type SignWebhookOptions,
+  signWebhook,
+  type VerifyWebhookOptions,
+  verifyWebhook,
+  type WebhookVerifier,
+} from './webhook.js'
+export type { JobNotification, JobOffer, JobTermination, JobWebhook, WebhookFields } from './webhook-fields.js'
+export type { WebhookHeaders } from './webhook-headers.js'

@@ -2,86 +2,65 @@
 // cannot read anything else than what was checked, and it costs less than a second parse. The order of the places is
 // the contract with src/webhook/places.rs; it checks nothing.
 
-/** What a job is for: a room, each participant that publishes, or each participant. */
-export type JobType = 'JT_ROOM' | 'JT_PUBLISHER' | 'JT_PARTICIPANT'
-
-/** The room of a job. */
-export interface WebhookRoom {
-  /** `RM_…`. */
-  sid: string
-  /** The name it is joined by. */
-  name: string
-  /** Epoch milliseconds, from the wire's `created_at` or `creation_time` (seconds). */
-  createdAt: number | undefined
-  metadata: string | undefined
-  /** Participants when the webhook was sent. */
-  numParticipants: number | undefined
-}
-
-/** The participant a publisher or participant job is for. */
-export interface WebhookParticipant {
-  /** `PA_…`. */
-  sid: string
-  identity: string
-  name: string | undefined
-  /** `STANDARD`, `SIP`, `AGENT`, … */
-  kind: string | undefined
-  metadata: string | undefined
-  attributes: Record<string, string>
-}
+import type { JobParticipant, JobRoom, JobType } from './job-info.js'
 
 /** What every job webhook says. On the wire the names are in snake_case, and times in Unix seconds. */
 export interface WebhookFields {
-  /** `AJ_…`. */
-  jobId: string
-  /** `AD_…`, if the sender says. One dispatch can yield several jobs. */
-  dispatchId: string | undefined
-  /** The agent name it is for, if the sender says. */
-  agentName: string | undefined
-  room: WebhookRoom
-  participant: WebhookParticipant | undefined
-  /** The dispatch's metadata, opaque; empty if there is none. */
-  metadata: string
+  /** The job, `AJ_…`. */
+  readonly jobId: string
+  /** The agent dispatch it belongs to, `AD_…`; empty if the sender did not say. One dispatch can yield several jobs. */
+  readonly dispatchId: string
+  /** The agent name it is for; empty if the sender did not say. */
+  readonly agentName: string
+  /** The room. */
+  readonly room: JobRoom
+  /** The participant a `JT_PUBLISHER` or `JT_PARTICIPANT` job is for. */
+  readonly participant?: JobParticipant
+  /** The dispatch's metadata, opaque; empty if none. */
+  readonly metadata: string
   /** The dispatch's attributes. */
-  attributes: Record<string, string>
-  /** Where the job's status goes. */
-  statusUrl: string | undefined
+  readonly attributes: Readonly<Record<string, string>>
+  /** Where the job's status goes; undefined if the sender takes none. */
+  readonly statusUrl?: string
   /** The bearer for `statusUrl`, for this job only. */
-  statusToken: string | undefined
+  readonly statusToken?: string
   /** The number of this attempt, from 1. */
-  attempt: number
-  /** How long the sender waits for the answer. */
-  deadlineMs: number | undefined
-  /** Epoch milliseconds of the signed timestamp. */
-  sentAt: number
+  readonly attempt: number
+  /** How long the sender waits for the answer, in milliseconds; undefined if it did not say. */
+  readonly deadlineMs?: number
+  /** The signed timestamp, epoch milliseconds. */
+  readonly sentAt: number
 }
 
 /** A job with its token: accept or reject it, then join. */
 export interface JobNotification extends WebhookFields {
-  event: 'job'
-  jobType: JobType
+  readonly event: 'job'
+  /** What the job is for. */
+  readonly jobType: JobType
   /** The join token. It fits the room and the identity; LiveKit verifies it when it is used. */
-  accessToken: string
+  readonly accessToken: string
   /** The identity to join under: the token's subject. */
-  participantIdentity: string
+  readonly participantIdentity: string
   /** The URL to join at. */
-  serverUrl: string
+  readonly serverUrl: string
 }
 
 /** A job without a token yet: would you take it? */
 export interface JobOffer extends WebhookFields {
-  event: 'offer'
-  jobType: JobType
-  /** The identity the sender would use unless the answer names one. */
-  participantIdentity: string | undefined
-  serverUrl: string | undefined
+  readonly event: 'offer'
+  /** What the job is for. */
+  readonly jobType: JobType
+  /** The identity the sender proposes, if it does; the answer may name another. */
+  readonly participantIdentity?: string
+  /** The URL to join at, if the sender says. */
+  readonly serverUrl?: string
 }
 
 /** A job that was handed over has ended. */
 export interface JobTermination extends WebhookFields {
-  event: 'terminated'
+  readonly event: 'terminated'
   /** Why: one of these words, or one that a later version of the protocol adds. */
-  reason: 'dispatch_deleted' | 'agent_left' | 'room_closed' | 'cancelled' | 'expired' | (string & {})
+  readonly reason: 'dispatch_deleted' | 'agent_left' | 'room_closed' | 'cancelled' | 'expired' | (string & {})
 }
 
 /** A verified webhook; `event` says which. */
@@ -128,15 +107,15 @@ function stringsOf(written: string | undefined): Record<string, string> {
   return written === undefined || written === '{}' ? {} : (JSON.parse(written) as Record<string, string>)
 }
 
-function participantOf(body: Buffer, text: string | undefined, places: string): WebhookParticipant | undefined {
+function participantOf(body: Buffer, text: string | undefined, places: string): JobParticipant | undefined {
   const sid = textAt(body, text, places, 21)
   if (sid === undefined) return undefined
   return {
     sid,
     identity: textAt(body, text, places, 22) ?? '',
-    name: textAt(body, text, places, 23),
-    kind: textAt(body, text, places, 24),
-    metadata: textAt(body, text, places, 25),
+    name: textAt(body, text, places, 23) ?? '',
+    kind: textAt(body, text, places, 24) ?? '',
+    metadata: textAt(body, text, places, 25) ?? '',
     attributes: stringsOf(textAt(body, text, places, 26)),
   }
 }
@@ -152,14 +131,14 @@ export function readFields(body: Buffer, places: string): JobWebhook {
   const webhook = {
     event,
     jobId: textAt(body, text, places, 7),
-    dispatchId: textAt(body, text, places, 8) || undefined,
+    dispatchId: textAt(body, text, places, 8) ?? '',
     jobType: jobType === undefined ? undefined : JOB_TYPES[jobType],
-    agentName: textAt(body, text, places, 9),
+    agentName: textAt(body, text, places, 9) ?? '',
     room: {
-      sid: textAt(body, text, places, 10),
-      name: textAt(body, text, places, 11),
+      sid: textAt(body, text, places, 10) ?? '',
+      name: textAt(body, text, places, 11) ?? '',
       createdAt: millisecondsAt(places, 2),
-      metadata: textAt(body, text, places, 12),
+      metadata: textAt(body, text, places, 12) ?? '',
       numParticipants: numberAt(places, 3),
     },
     participant: participantOf(body, text, places),

@@ -4,6 +4,7 @@
 import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
 import { isArrayBuffer, isUint8Array } from 'node:util/types'
+import { type AgentSecrets, completeSecrets } from './agent-options.js'
 import { ConfigError, WebhookError } from './errors.js'
 import { log } from './log.js'
 import { callNative, native } from './native.js'
@@ -11,32 +12,16 @@ import { checkInteger, checkOptions, checkString, checkText, invalid, kindOf } f
 import { type JobWebhook, readFields } from './webhook-fields.js'
 import { headerLines, type WebhookHeaders } from './webhook-headers.js'
 
+export type { AgentSecret, AgentSecrets } from './agent-options.js'
 export { ConfigError, RoomhookError, WebhookError } from './errors.js'
-export type {
-  JobNotification,
-  JobOffer,
-  JobTermination,
-  JobType,
-  JobWebhook,
-  WebhookFields,
-  WebhookParticipant,
-  WebhookRoom,
-} from './webhook-fields.js'
+export type { JobParticipant, JobRoom, JobType } from './job-info.js'
+export type { JobNotification, JobOffer, JobTermination, JobWebhook, WebhookFields } from './webhook-fields.js'
 export type { WebhookHeaders } from './webhook-headers.js'
-
-/**
- * A shared secret: its UTF-8 bytes are the key, unless it is `whsec_<base64>`, which means the decoded bytes. At least
- * 16 bytes, better 32. With `notAfter` (a Date or epoch milliseconds) it stops counting then.
- */
-export type WebhookSecret = string | { secret: string; notAfter?: Date | number }
-
-/** One secret, or up to three with the newest first: a rotation configures both until no sender uses the old one. */
-export type WebhookSecrets = WebhookSecret | readonly WebhookSecret[]
 
 /** How webhooks are verified. */
 export interface VerifyWebhookOptions {
   /** The secret shared with the sender; up to three during a rotation. */
-  secrets: WebhookSecrets
+  secrets: AgentSecrets
   /** This agent's name. A webhook for another name is refused; one that names none is taken. Default: any name. */
   name?: string | undefined
   /**
@@ -44,9 +29,9 @@ export interface VerifyWebhookOptions {
    * `webhook-timestamp` and `webhook-signature` of Standard Webhooks. Default: `livekit`.
    */
   scheme?: 'livekit' | 'standard' | undefined
-  /** How far the signed timestamp may be from this machine's clock, either way; whole seconds. Default: 300000. */
-  toleranceMs?: number | undefined
-  /** The largest body. Default: 2097152. */
+  /** How far the signed timestamp may be from the clock, in seconds, 1 to 86400, either way. Default: 300. */
+  clockToleranceS?: number | undefined
+  /** The largest body, in bytes, 1 to 1000000000. Default: 2097152. */
   maxBodyBytes?: number | undefined
   /** Epoch milliseconds to judge by instead of the machine's clock: for tests and captured requests. */
   now?: number | undefined
@@ -55,7 +40,7 @@ export interface VerifyWebhookOptions {
 /** How a webhook is signed. */
 export interface SignWebhookOptions {
   /** The secret shared with the receiver; with several, one signature each, the newest first. */
-  secrets: WebhookSecrets
+  secrets: AgentSecrets
   /** The delivery, the same for each of its attempts: visible ASCII without a dot. Default: a random one. */
   id?: string | undefined
   /** Unix seconds, the same as the body's `timestamp`. Default: the body's `timestamp`. */
@@ -71,33 +56,11 @@ export interface WebhookVerifier {
 const WEAK = 'a webhook secret has fewer than 32 bytes; use a longer random one'
 let warned = false
 
-/** The secrets as the native core takes them. @internal */
-export function checkSecrets(secrets: WebhookSecrets, path: string): { secret: string; notAfterMs?: number }[] {
-  const list: readonly WebhookSecret[] = Array.isArray(secrets) ? secrets : [secrets as WebhookSecret]
-  return list.map((entry, index) => {
-    if (typeof entry === 'string') return { secret: entry }
-    const each = `${path}[${index}]`
-    if (typeof entry !== 'object' || entry === null) throw invalid(each, 'a string or an object with a secret', entry)
-    const { secret, notAfter } = checkOptions(entry, each, ['secret', 'notAfter'])
-    const text = checkString(secret, `${each}.secret`)
-    if (notAfter === undefined) return { secret: text }
-    return { secret: text, notAfterMs: checkInteger(Number(notAfter), `${each}.notAfter`, 0, Number.MAX_SAFE_INTEGER) }
-  })
-}
-
 function checkScheme(scheme: unknown): boolean {
   if (scheme !== undefined && scheme !== 'livekit' && scheme !== 'standard') {
     throw invalid('options.scheme', "'livekit' or 'standard'", scheme)
   }
   return scheme === 'standard'
-}
-
-function checkTolerance(toleranceMs: unknown): number {
-  const checked = checkInteger(toleranceMs, 'options.toleranceMs', 1000, 86_400_000)
-  if (checked % 1000 !== 0) {
-    throw new ConfigError('CONFIG_INVALID', `options.toleranceMs must be whole seconds, got ${checked} ms`)
-  }
-  return checked / 1000
 }
 
 /**
@@ -111,15 +74,15 @@ export function createWebhookVerifier(options: VerifyWebhookOptions): WebhookVer
     'secrets',
     'name',
     'scheme',
-    'toleranceMs',
+    'clockToleranceS',
     'maxBodyBytes',
     'now',
   ]) as VerifyWebhookOptions
   const standard = checkScheme(given.scheme)
   const complete = {
-    secrets: checkSecrets(given.secrets, 'options.secrets'),
+    secrets: completeSecrets(given.secrets),
     standardScheme: standard,
-    toleranceS: checkTolerance(given.toleranceMs ?? 300_000),
+    toleranceS: checkInteger(given.clockToleranceS ?? 300, 'options.clockToleranceS', 1, 86_400),
     maxBodyBytes: checkInteger(given.maxBodyBytes ?? 2_097_152, 'options.maxBodyBytes', 1, 1_000_000_000),
     ...(given.name === undefined ? {} : { name: checkString(given.name, 'options.name') }),
     ...(given.now === undefined ? {} : { nowMs: checkInteger(given.now, 'options.now', 0, Number.MAX_SAFE_INTEGER) }),
@@ -152,8 +115,8 @@ interface Cached {
 const verifiers = new WeakMap<VerifyWebhookOptions, Cached>()
 
 /** All that a verifier is made of, so that a changed options object gets a new one. */
-function settingsOf({ secrets, name, scheme, toleranceMs, maxBodyBytes, now }: VerifyWebhookOptions): unknown[] {
-  const settings: unknown[] = [name, scheme, toleranceMs, maxBodyBytes, now]
+function settingsOf({ secrets, name, scheme, clockToleranceS, maxBodyBytes, now }: VerifyWebhookOptions): unknown[] {
+  const settings: unknown[] = [name, scheme, clockToleranceS, maxBodyBytes, now]
   if (typeof secrets === 'string') {
     settings.push(secrets)
     return settings
@@ -219,7 +182,7 @@ export function signWebhook(body: Uint8Array | string, options: SignWebhookOptio
   const bytes = typeof body === 'string' ? Buffer.from(body) : rawBytes(body)
   if (options === undefined) throw invalid('options', 'an object with secrets', options)
   const given = checkOptions(options, 'options', ['secrets', 'id', 'timestamp']) as SignWebhookOptions
-  const secrets = checkSecrets(given.secrets, 'options.secrets')
+  const secrets = completeSecrets(given.secrets)
   const id = given.id === undefined ? randomUUID() : checkText(given.id, 'options.id')
   const timestamp = given.timestamp === undefined ? timestampOf(bytes) : given.timestamp
   checkInteger(timestamp, 'options.timestamp', 0, 9_007_199_254_740)

@@ -278,7 +278,7 @@ fn build(options: NativeAgentOptions) -> Result<NativeAgent, Error> {
     })
 }
 
-fn secret_options(secrets: Vec<NativeAgentSecret>) -> Result<Vec<SecretOptions>, Error> {
+pub(super) fn secret_options(secrets: Vec<NativeAgentSecret>) -> Result<Vec<SecretOptions>, Error> {
     secrets
         .into_iter()
         .map(|secret| {

@@ -8,7 +8,8 @@ use napi_derive::napi;
 use crate::clock::Clock;
 use crate::clock::SystemClock;
 use crate::error::Error;
-use crate::id::Secret;
+use crate::node::agent::secret_options;
+use crate::node::agent::NativeAgentSecret;
 use crate::node::convert;
 use crate::node::error::throw;
 use crate::webhook;
@@ -17,7 +18,6 @@ use crate::webhook::Headers;
 use crate::webhook::Line;
 use crate::webhook::Place;
 use crate::webhook::Scheme;
-use crate::webhook::SecretOptions;
 use crate::webhook::Secrets;
 use crate::webhook::Verifier;
 use crate::webhook::VerifierOptions;
@@ -34,20 +34,11 @@ const ABSENT: u16 = u16::MAX;
 /// Two digits hold offsets up to here.
 const MAX_BODY_BYTES: i64 = (1 << (2 * DIGIT_BITS)) - (1 << DIGIT_BITS) - 1;
 
-/// A webhook secret.
-#[napi(object)]
-pub struct NativeWebhookSecret {
-    /// The secret as configured.
-    pub secret: String,
-    /// Epoch milliseconds after which it no longer counts.
-    pub not_after_ms: Option<f64>,
-}
-
 /// The options of a verifier, complete.
 #[napi(object)]
 pub struct NativeWebhookVerifierOptions {
     /// 1 to 3 secrets, newest first.
-    pub secrets: Vec<NativeWebhookSecret>,
+    pub secrets: Vec<NativeAgentSecret>,
     /// Whether the Standard Webhooks headers carry the signature.
     pub standard_scheme: bool,
     /// The agent's name.
@@ -170,33 +161,17 @@ fn digit(value: u64, place: u32) -> u16 {
     ((value >> (DIGIT_BITS * place)) & DIGIT) as u16
 }
 
-fn secrets(given: Vec<NativeWebhookSecret>) -> Result<Vec<SecretOptions>, Error> {
-    let option = |(index, secret): (usize, NativeWebhookSecret)| {
-        let path = format!("secrets[{index}].notAfter");
-        Ok(SecretOptions {
-            value: Secret::new(secret.secret),
-            not_after_ms: epoch_ms(secret.not_after_ms, &path)?,
-        })
-    };
-    given.into_iter().enumerate().map(option).collect()
-}
-
-fn epoch_ms(value: Option<f64>, path: &str) -> Result<Option<i64>, Error> {
-    let check = |value| convert::integer(value, path, 0..=convert::MAX_SAFE_INTEGER);
-    value.map(check).transpose()
-}
-
 fn verifier(options: NativeWebhookVerifierOptions) -> Result<NativeVerifier, Error> {
     let standard = options.standard_scheme;
     let verifier = Verifier::new(VerifierOptions {
-        secrets: secrets(options.secrets)?,
+        secrets: secret_options(options.secrets)?,
         scheme: if standard {
             Scheme::Standard
         } else {
             Scheme::LiveKit
         },
         agent_name: options.name,
-        tolerance_s: convert::integer(options.tolerance_s, "toleranceMs / 1000", 1..=DAY_S)?,
+        tolerance_s: convert::integer(options.tolerance_s, "clockToleranceS", 1..=DAY_S)?,
         max_body_bytes: convert::integer(
             options.max_body_bytes,
             "maxBodyBytes",
@@ -206,7 +181,10 @@ fn verifier(options: NativeWebhookVerifierOptions) -> Result<NativeVerifier, Err
     Ok(NativeVerifier {
         verifier,
         standard,
-        now_ms: epoch_ms(options.now_ms, "now")?,
+        now_ms: options
+            .now_ms
+            .map(|now_ms| convert::integer(now_ms, "now", 0..=convert::MAX_SAFE_INTEGER))
+            .transpose()?,
     })
 }
 
@@ -214,7 +192,7 @@ fn verifier(options: NativeWebhookVerifierOptions) -> Result<NativeVerifier, Err
 #[napi(catch_unwind)]
 pub fn native_sign_webhook(
     body: &[u8],
-    given: Vec<NativeWebhookSecret>,
+    given: Vec<NativeAgentSecret>,
     id: String,
     timestamp_s: f64,
 ) -> napi::Result<Vec<String>> {
@@ -223,12 +201,17 @@ pub fn native_sign_webhook(
 
 fn sign(
     body: &[u8],
-    given: Vec<NativeWebhookSecret>,
+    given: Vec<NativeAgentSecret>,
     id: &str,
     timestamp_s: f64,
 ) -> Result<Vec<String>, Error> {
     let timestamp_s = convert::integer(timestamp_s, "timestamp", 0..=MAX_SECONDS)?;
-    let signed = webhook::sign(&Secrets::new(&secrets(given)?)?, body, id, timestamp_s)?;
+    let signed = webhook::sign(
+        &Secrets::new(&secret_options(given)?)?,
+        body,
+        id,
+        timestamp_s,
+    )?;
     let headers = signed.iter();
     Ok(headers
         .flat_map(|(name, value)| [name.to_owned(), value.to_owned()])
