@@ -21,12 +21,15 @@ export declare class InferenceGateway {
   socketUrl(service: string, query: Array<Array<string>>): string
 }
 
-/** One socket. Garbage collection cuts its connection. */
+/** One socket. The end of its environment cuts the connection. */
 export declare class InferenceSocketHandle {
   /** Checks everything and connects nothing. Throws `CONFIG_INVALID`. */
   constructor(options: InferenceSocketOptions)
-  /** Connects and upgrades. Call it once; never rejects for what the network does. */
-  open(): Promise<InferenceSocketOpened>
+  /**
+   * Connects and upgrades. Call it once; never rejects for what the network does. `receive` is called with what has
+   * arrived after `take` found nothing; with nothing, it is to take again.
+   */
+  open(receive: (messages: Array<string | Buffer>) => void): Promise<InferenceSocketOpened>
   /** Abandons an attempt to open. */
   cancel(): void
   /** Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended. */
@@ -35,8 +38,8 @@ export declare class InferenceSocketHandle {
   sendBinary(bytes: Uint8Array): number
   /** How many messages a full queue has dropped. */
   get dropped(): number
-  /** Everything that has arrived, at most `max` messages, waiting for the first; null when there will be no more. */
-  next(max: number): Promise<Array<string | Buffer> | null>
+  /** What has arrived, at most 64 messages; null when there will be no more. Nothing: `receive` will be called. */
+  take(): Array<string | Buffer> | null
   /** Says goodbye; resolves when the connection is gone, after the close timeout at the latest. */
   close(code: number, reason: string): Promise<undefined>
   /** Waits until there is room for a message: false when the socket has ended instead. */

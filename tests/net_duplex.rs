@@ -1,5 +1,6 @@
 //! The duplex socket against peers that flood, fall silent, say goodbye and never do.
 
+use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -9,7 +10,9 @@ use futures_util::StreamExt;
 use roomhook::net::duplex::Duplex;
 use roomhook::net::duplex::DuplexOptions;
 use roomhook::net::duplex::End;
+use roomhook::net::duplex::Found;
 use roomhook::net::duplex::Incoming;
+use roomhook::net::duplex::Wake;
 use roomhook::net::ws::Outgoing;
 use roomhook::net::ws::SendError;
 use tokio::io::AsyncReadExt;
@@ -25,6 +28,10 @@ use url::Url;
 type Server = WebSocketStream<TcpStream>;
 
 async fn pair(options: DuplexOptions) -> (Server, Duplex) {
+    pair_with(options, Arc::new(|| {})).await
+}
+
+async fn pair_with(options: DuplexOptions, wake: Wake) -> (Server, Duplex) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let port = listener.local_addr().expect("an address").port();
     let url = Url::parse(&format!("ws://127.0.0.1:{port}/stt")).expect("a URL");
@@ -34,7 +41,7 @@ async fn pair(options: DuplexOptions) -> (Server, Duplex) {
             .await
             .expect("an upgrade")
     };
-    let (server, duplex) = tokio::join!(accept, Duplex::open(&url, &[], options));
+    let (server, duplex) = tokio::join!(accept, Duplex::open(&url, &[], options, wake));
     (server, duplex.expect("connected"))
 }
 
@@ -189,4 +196,29 @@ async fn dropping_it_cuts_the_connection() {
     // An end or a reset: either way the read returns.
     let _ = stream.read_to_end(&mut rest).await;
     assert!(rest.is_empty());
+}
+
+#[tokio::test]
+async fn a_consumer_that_looks_is_woken_for_every_message_and_for_the_end() {
+    let (rung, mut bell) = tokio::sync::mpsc::unbounded_channel();
+    let wake = Arc::new(move || {
+        let _ = rung.send(());
+    });
+    let (mut server, duplex) = pair_with(DuplexOptions::default(), wake).await;
+    assert_eq!(duplex.look(8), Found::Nothing);
+    for text in ["one", "two", "three"] {
+        server.send(Message::text(text)).await.expect("sent");
+        bell.recv().await.expect("woken");
+    }
+    let text = |text: &str| Incoming::Text(text.to_owned());
+    assert_eq!(
+        duplex.look(2),
+        Found::Messages(vec![text("one"), text("two")])
+    );
+    assert_eq!(duplex.look(2), Found::Messages(vec![text("three")]));
+    assert_eq!(duplex.look(2), Found::Nothing);
+    server.close(None).await.expect("closed");
+    bell.recv().await.expect("woken");
+    assert_eq!(duplex.look(2), Found::End);
+    assert_eq!(duplex.end(), Some(End::Peer(None)));
 }

@@ -4,12 +4,14 @@
 //! **When the consumer does not read, the peer waits; nothing received is dropped.** Refuses to reconnect: who opens
 //! decides whether to open again.
 
+use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use url::Url;
@@ -77,6 +79,20 @@ struct Goodbye {
     reason: String,
 }
 
+/// Called after each message that arrived and after the end, for a consumer that looks rather than waits.
+pub type Wake = Arc<dyn Fn() + Send + Sync>;
+
+/// What a consumer that looks finds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// These messages, at least one.
+    Messages(Vec<Incoming>),
+    /// Nothing yet.
+    Nothing,
+    /// There will be no more.
+    End,
+}
+
 /// An open socket. Dropping it cuts the connection.
 #[derive(Debug)]
 pub struct Duplex {
@@ -87,11 +103,12 @@ pub struct Duplex {
 }
 
 impl Duplex {
-    /// Connects and upgrades. Dropping the future abandons both.
+    /// Connects and upgrades. Dropping the future abandons both. `wake` must not block.
     pub async fn open(
         url: &Url,
         headers: &[(String, String)],
         options: DuplexOptions,
+        wake: Wake,
     ) -> Result<Duplex, WsError> {
         let (sender, receiver) = ws::connect(url, headers, &options.ws).await?;
         let (queue, incoming) = mpsc::channel(options.receive_queue.max(1));
@@ -101,6 +118,7 @@ impl Duplex {
             sender: sender.clone(),
             queue,
             goodbyes,
+            wake: Arc::clone(&wake),
             options,
         };
         tokio::spawn(async move {
@@ -108,6 +126,7 @@ impl Duplex {
             // Told before the queue closes: whoever sees the last message can ask how it ended.
             ended.send_replace(Some(end));
             drop(pump);
+            wake();
         });
         Ok(Duplex {
             sender,
@@ -149,6 +168,24 @@ impl Duplex {
         messages
     }
 
+    /// What has arrived, at most `max` messages, without waiting.
+    pub fn look(&self, max: usize) -> Found {
+        // Only another consumer could hold the lock, and then the messages are its own.
+        let Ok(mut incoming) = self.incoming.try_lock() else {
+            return Found::Nothing;
+        };
+        let mut messages = Vec::new();
+        while messages.len() < max.max(1) {
+            match incoming.try_recv() {
+                Ok(message) => messages.push(message),
+                Err(TryRecvError::Empty) if messages.is_empty() => return Found::Nothing,
+                Err(TryRecvError::Disconnected) if messages.is_empty() => return Found::End,
+                Err(_) => break,
+            }
+        }
+        Found::Messages(messages)
+    }
+
     /// How it ended, if it has.
     pub fn end(&self) -> Option<End> {
         self.end.borrow().clone()
@@ -183,6 +220,7 @@ struct Pump {
     sender: WsSender,
     queue: mpsc::Sender<Incoming>,
     goodbyes: mpsc::Receiver<Goodbye>,
+    wake: Wake,
     options: DuplexOptions,
 }
 
@@ -232,6 +270,7 @@ impl Pump {
                 }
             };
             permit.send(message);
+            (self.wake)();
         }
     }
 

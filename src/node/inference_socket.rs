@@ -2,15 +2,25 @@
 //!
 //! How an attempt to open ends is a value, not an error: the status of a refused upgrade has to cross too.
 
+use std::panic::catch_unwind;
+use std::panic::AssertUnwindSafe;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use napi::bindgen_prelude::Array;
 use napi::bindgen_prelude::BufferSlice;
-use napi::bindgen_prelude::Either;
+use napi::bindgen_prelude::Function;
+use napi::bindgen_prelude::JsValuesTupleIntoVec;
 use napi::bindgen_prelude::PromiseRaw;
 use napi::bindgen_prelude::Uint8Array;
+use napi::threadsafe_function::ThreadsafeFunction;
+use napi::threadsafe_function::ThreadsafeFunctionCallMode;
 use napi::Env;
+use napi::JsValue;
+use napi::Status;
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -21,7 +31,9 @@ use crate::inference::attempt::is_retryable_status;
 use crate::net::duplex::Duplex;
 use crate::net::duplex::DuplexOptions;
 use crate::net::duplex::End;
+use crate::net::duplex::Found;
 use crate::net::duplex::Incoming;
+use crate::net::duplex::Wake;
 use crate::net::ws::Outgoing;
 use crate::net::ws::SendError;
 use crate::net::ws::WsError;
@@ -33,6 +45,9 @@ use crate::node::inference::pairs;
 
 /// One hour: no limit of a socket is longer.
 const MAX_MS: i64 = 3_600_000;
+
+/// How many messages one call hands over at most.
+const BATCH: usize = 64;
 
 /// Where a socket goes and its limits, complete.
 #[napi(object)]
@@ -69,15 +84,49 @@ pub struct InferenceSocketEnd {
     pub message: String,
 }
 
-/// One socket. Garbage collection cuts its connection.
+type Doorbell = ThreadsafeFunction<(), (), Delivered, Status, false, true, 1>;
+
+/// One call into JavaScript: what has arrived.
+struct Delivered(Vec<Incoming>);
+
+impl JsValuesTupleIntoVec for Delivered {
+    fn into_vec(self, env: napi::sys::napi_env) -> napi::Result<Vec<napi::sys::napi_value>> {
+        Ok(vec![array(&Env::from_raw(env), self.0)?.raw()])
+    }
+}
+
+fn collect(socket: &OnceLock<Duplex>) -> Vec<Incoming> {
+    // A panic here would unwind into Node's own frames and abort.
+    let found = catch_unwind(AssertUnwindSafe(|| match socket.get()?.look(BATCH) {
+        Found::Messages(messages) => Some(messages),
+        Found::Nothing | Found::End => None,
+    }));
+    found.ok().flatten().unwrap_or_default()
+}
+
+fn array<'env>(env: &'env Env, messages: Vec<Incoming>) -> napi::Result<Array<'env>> {
+    let length = u32::try_from(messages.len()).unwrap_or(u32::MAX);
+    let mut array = env.create_array(length)?;
+    for (at, message) in (0..length).zip(messages) {
+        match message {
+            Incoming::Text(text) => array.set(at, text)?,
+            Incoming::Binary(bytes) => array.set(at, BufferSlice::copy_from(env, &bytes)?)?,
+        }
+    }
+    Ok(array)
+}
+
+/// One socket. The end of its environment cuts the connection.
 #[napi]
 pub struct InferenceSocketHandle {
     url: Url,
     headers: Vec<(String, String)>,
     options: DuplexOptions,
     socket: Arc<OnceLock<Duplex>>,
+    /// Whether a reader found nothing and is to be called.
+    waiting: Arc<AtomicBool>,
     cancelled: CancellationToken,
-    /// Ends what waits for the socket when nobody can reach it any more, or its environment dies.
+    /// Ends what waits for the socket when its environment dies.
     gone: CancellationToken,
 }
 
@@ -89,19 +138,25 @@ impl InferenceSocketHandle {
         Self::build(options).map_err(throw)
     }
 
-    /// Connects and upgrades. Call it once; never rejects for what the network does.
-    #[napi(catch_unwind)]
+    /// Connects and upgrades. Call it once; never rejects for what the network does. `receive` is called with what has
+    /// arrived after `take` found nothing; with nothing, it is to take again.
+    #[napi(
+        catch_unwind,
+        ts_args_type = "receive: (messages: Array<string | Buffer>) => void"
+    )]
     pub fn open<'env>(
         &self,
         env: &'env Env,
+        receive: Function<'_, (), ()>,
     ) -> napi::Result<PromiseRaw<'env, InferenceSocketOpened>> {
+        let wake = self.doorbell(receive)?;
         let (url, headers, options) =
             (self.url.clone(), self.headers.clone(), self.options.clone());
         let (socket, cancelled) = (Arc::clone(&self.socket), self.cancelled.clone());
         let attempt = async move {
             let attempt = tokio::select! {
                 () = cancelled.cancelled() => return Ok(opened("cancelled", None, "cancelled")),
-                attempt = Duplex::open(&url, &headers, options) => attempt,
+                attempt = Duplex::open(&url, &headers, options, wake) => attempt,
             };
             Ok(match attempt {
                 Ok(duplex) => match socket.set(duplex) {
@@ -138,40 +193,26 @@ impl InferenceSocketHandle {
         self.socket.get().map_or(0, Duplex::dropped) as f64
     }
 
-    /// Everything that has arrived, at most `max` messages, waiting for the first; null when there will be no more.
-    #[napi(
-        catch_unwind,
-        ts_return_type = "Promise<Array<string | Buffer> | null>"
-    )]
-    pub fn next<'env>(
-        &self,
-        env: &'env Env,
-        max: f64,
-    ) -> napi::Result<PromiseRaw<'env, Option<Vec<Either<String, BufferSlice<'env>>>>>> {
-        let max: usize = convert::integer(max, "max", 1..=65_536).map_err(throw)?;
-        let (socket, gone) = (Arc::clone(&self.socket), self.gone.clone());
-        let pull = async move {
-            Ok(match socket.get() {
-                Some(duplex) => tokio::select! {
-                    () = gone.cancelled() => Vec::new(),
-                    messages = duplex.next(max) => messages,
-                },
-                None => Vec::new(),
-            })
+    /// What has arrived, at most 64 messages; null when there will be no more. Nothing: `receive` will be called.
+    #[napi(catch_unwind, ts_return_type = "Array<string | Buffer> | null")]
+    pub fn take<'env>(&self, env: &'env Env) -> napi::Result<Option<Array<'env>>> {
+        let Some(duplex) = self.socket.get() else {
+            return Ok(None);
         };
-        spawn(env, pull, |env, messages| {
-            if messages.is_empty() {
-                return Ok(None);
+        let mut found = duplex.look(BATCH);
+        if found == Found::Nothing {
+            self.waiting.store(true, Ordering::SeqCst);
+            // What arrived between the look and the note has rung no bell.
+            found = duplex.look(BATCH);
+            if found != Found::Nothing {
+                self.waiting.store(false, Ordering::SeqCst);
             }
-            messages
-                .into_iter()
-                .map(|message| match message {
-                    Incoming::Text(text) => Ok(Either::A(text)),
-                    Incoming::Binary(bytes) => BufferSlice::copy_from(env, &bytes).map(Either::B),
-                })
-                .collect::<napi::Result<Vec<_>>>()
-                .map(Some)
-        })
+        }
+        match found {
+            Found::Messages(messages) => array(env, messages).map(Some),
+            Found::Nothing => array(env, Vec::new()).map(Some),
+            Found::End => Ok(None),
+        }
     }
 
     /// Says goodbye; resolves when the connection is gone, after the close timeout at the latest.
@@ -269,9 +310,35 @@ impl InferenceSocketHandle {
             headers: pairs(given.headers),
             options,
             socket: Arc::default(),
+            waiting: Arc::default(),
             cancelled: CancellationToken::new(),
             gone: CancellationToken::new(),
         })
+    }
+
+    /// Rings only for a reader who waits. It holds no reference that keeps the process alive: `ended` does that.
+    fn doorbell(&self, receive: Function<'_, (), ()>) -> napi::Result<Wake> {
+        // Weak: the connection holds the bell, and must not hold itself.
+        let socket = Arc::downgrade(&self.socket);
+        let doorbell: Doorbell = receive
+            .build_threadsafe_function::<()>()
+            .max_queue_size::<1>()
+            .callee_handled::<false>()
+            .weak::<true>()
+            .build_callback(move |_| {
+                Ok(Delivered(
+                    socket
+                        .upgrade()
+                        .map_or_else(Vec::new, |socket| collect(&socket)),
+                ))
+            })?;
+        let waiting = Arc::clone(&self.waiting);
+        Ok(Arc::new(move || {
+            if waiting.swap(false, Ordering::SeqCst) {
+                // Refused only while one is under way, which then collects, or when the environment ends.
+                doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+            }
+        }))
     }
 
     fn send(&self, message: Outgoing) -> u32 {

@@ -4,7 +4,7 @@
 import { checkSignal, withSignal } from '../abort.js'
 import { ConfigError, ConnectionError, type RoomhookError } from '../errors.js'
 import { log } from '../log.js'
-import { awaitNative, callNative, native } from '../native.js'
+import { callNative, native } from '../native.js'
 import { checkInteger, checkOptions, checkStrings, invalid } from '../options.js'
 import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
@@ -144,17 +144,20 @@ async function open(plan: Plan, token: string): Promise<InferenceSocket | Roomho
   const handle = callNative(
     () => new native.InferenceSocketHandle({ url, headers: Object.entries(headers), ...limits }),
   )
-  const opening = awaitNative(() => handle.open())
+  let opening: ReturnType<typeof InferenceSocket.open> | undefined
   const opened = await withSignal(
     signal,
-    () => opening,
+    () => {
+      opening = InferenceSocket.open(handle)
+      return opening
+    },
     () => {
       handle.cancel()
       // It may have opened in the same moment: then nobody else would close it.
-      opening.then(({ kind }) => kind === 'open' && handle.close(1000, '')).catch(() => {})
+      opening?.then((late) => (late instanceof InferenceSocket ? late.close() : undefined)).catch(() => {})
     },
   )
-  if (opened.kind === 'open') return new InferenceSocket(handle)
+  if (opened instanceof InferenceSocket) return opened
   const { status, retryable, message } = opened
   if (opened.kind === 'timeout') {
     const { connectTimeoutMs } = limits

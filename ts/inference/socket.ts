@@ -17,13 +17,12 @@ export interface InferenceSocketEnd {
 }
 
 type Handle = InstanceType<typeof native.InferenceSocketHandle>
-
-/** How many messages one crossing hands over at most. */
-const BATCH = 64
+/** How an attempt to open ended. */
+export type SocketOpened = Awaited<ReturnType<Handle['open']>>
 
 /**
  * A socket of the gateway. Read it with `for await` (or `receive`), by one reader at a time. An open one keeps the
- * process alive; `await using` closes it.
+ * process alive until either side closes it; `await using` closes it.
  */
 export class InferenceSocket implements AsyncIterable<string | Uint8Array>, AsyncDisposable {
   /** Resolves with how the socket ended, once it has. Never rejects. */
@@ -31,16 +30,25 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   readonly #handle: Handle
   #inbox: readonly (string | Uint8Array)[] = []
   #next = 0
-  #pull: Promise<void> | undefined
-  #over = false
+  #bell: { rung: Promise<void>; ring: () => void } | undefined
 
-  /** @internal The handle must be open. */
-  constructor(handle: Handle) {
+  private constructor(handle: Handle) {
     this.#handle = handle
     this.closed = handle.ended().then(({ by, code }) => ({
       by: by as InferenceSocketEnd['by'],
       ...(code === undefined ? {} : { code }),
     }))
+  }
+
+  /** @internal Opens a socket; what became of the attempt, if it is not open. */
+  static async open(handle: Handle): Promise<InferenceSocket | SocketOpened> {
+    let receive = (_messages: readonly (string | Uint8Array)[]): void => {}
+    const opened = await awaitNative(() => handle.open((messages) => receive(messages)))
+    if (opened.kind !== 'open') return opened
+    const socket = new InferenceSocket(handle)
+    // Nothing is missed: the core calls only after `take` has found nothing.
+    receive = (messages) => socket.#receive(messages)
+    return socket
   }
 
   /**
@@ -69,9 +77,13 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
    */
   async receive(): Promise<string | Uint8Array | undefined> {
     while (this.#next >= this.#inbox.length) {
-      if (this.#over) return this.#end()
-      this.#pull ??= this.#refill()
-      await this.#pull
+      if (this.#bell === undefined) {
+        const messages = callNative(() => this.#handle.take())
+        if (messages === null) return this.#end()
+        if (messages.length === 0) this.#wait()
+        else this.#fill(messages)
+      }
+      if (this.#bell !== undefined) await this.#bell.rung
     }
     return this.#inbox[this.#next++]
   }
@@ -103,15 +115,26 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
     return this.close()
   }
 
-  async #refill(): Promise<void> {
-    try {
-      const messages = await this.#handle.next(BATCH)
-      this.#inbox = messages ?? []
-      this.#next = 0
-      this.#over = messages === null
-    } finally {
-      this.#pull = undefined
-    }
+  #wait(): void {
+    let ring = (): void => undefined
+    const rung = new Promise<void>((resolve) => {
+      ring = resolve
+    })
+    this.#bell = { rung, ring }
+  }
+
+  /** What has arrived, or nothing: then there may be more to take. */
+  #receive(messages: readonly (string | Uint8Array)[]): void {
+    const bell = this.#bell
+    this.#bell = undefined
+    if (messages.length > 0) this.#fill(messages)
+    bell?.ring()
+  }
+
+  #fill(messages: readonly (string | Uint8Array)[]): void {
+    // A reader that was given messages out of turn still has the rest of the last ones.
+    this.#inbox = this.#next < this.#inbox.length ? [...this.#inbox.slice(this.#next), ...messages] : messages
+    this.#next = 0
   }
 
   async #end(): Promise<undefined> {
