@@ -13,7 +13,6 @@ export type {
   DispatcherEndpointOptions,
   DispatcherOptions,
   DispatcherRetryOptions,
-  JobTypeName,
 } from './dispatcher/options.js'
 export { createDispatcher, type Dispatcher, type DispatcherAddress } from './dispatcher.js'
 export {

@@ -57,7 +57,7 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         retry_in_ms: Option<u64>,
     },
-    /// LiveKit offered a job.
+    /// LiveKit offered a job; `at` is when the offer came.
     JobOffered {
         /// `AJ_…`
         job_id: String,
@@ -67,8 +67,10 @@ pub enum Event {
         agent_name: String,
         /// The job type.
         job_type: &'static str,
-        /// Whether there was room for it.
+        /// Whether there was room for it, and the answer was in time.
         accepted: bool,
+        /// How long the answer took, in milliseconds, with a fraction.
+        answered_in_ms: f64,
     },
     /// LiveKit assigned a job.
     JobAssigned {

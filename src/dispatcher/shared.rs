@@ -35,6 +35,7 @@ use crate::id::JobId;
 use crate::id::Pii;
 use crate::net::http::HttpClient;
 use crate::store::Store;
+use crate::worker::Job;
 use crate::worker::WorkerHandle;
 
 /// What a job's task is told.
@@ -192,10 +193,21 @@ impl Shared {
 
     /// Tells the program.
     pub fn tell(&self, event: Event) {
-        let at = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0.0, |since| since.as_micros() as f64 / 1_000.0);
-        self.events.push(at, event);
+        self.events.push(wall_ms(), event);
+    }
+
+    /// Tells the program what became of an offer.
+    pub fn tell_offer(&self, job: &Job, received_at: std::time::Instant, accepted: bool) {
+        let answered_in_ms = received_at.elapsed().as_secs_f64() * 1_000.0;
+        let offer = Event::JobOffered {
+            job_id: job.id.0.clone(),
+            dispatch_id: job.dispatch_id.0.clone(),
+            agent_name: job.agent_name.clone(),
+            job_type: job.job_type.as_str(),
+            accepted,
+            answered_in_ms,
+        };
+        self.events.push(wall_ms() - answered_in_ms, offer);
     }
 
     /// A live job.
@@ -272,6 +284,13 @@ impl Shared {
         }
         true
     }
+}
+
+/// The wall clock in Unix milliseconds, with a fraction.
+fn wall_ms() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |since| since.as_micros() as f64 / 1_000.0)
 }
 
 /// Counts a job as undelivered for as long as it lives.

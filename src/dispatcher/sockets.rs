@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::dispatcher::events::Event;
 use crate::dispatcher::job::JobTask;
+use crate::dispatcher::job::Offer;
 use crate::dispatcher::machine::Input;
 use crate::dispatcher::machine::Token;
 use crate::dispatcher::shared::Message;
@@ -103,21 +104,17 @@ impl Socket {
 
     async fn event(&self, event: WorkerEvent) {
         match event {
-            WorkerEvent::Offer { job, .. } => {
+            WorkerEvent::Offer { job, received_at } => {
                 let Some(agent) = self.shared.agents.get(&self.agent_name) else {
                     return;
                 };
-                let job_id = job.id.clone();
-                let dispatch_id = job.dispatch_id.clone();
-                if !JobTask::offered(&self.shared, agent, self.worker.clone(), *job) {
-                    self.worker.answer(&job_id, Answer::Decline).await;
-                    self.shared.tell(Event::JobOffered {
-                        job_id: job_id.0,
-                        dispatch_id: dispatch_id.0,
-                        agent_name: self.agent_name.clone(),
-                        job_type: self.job_type,
-                        accepted: false,
-                    });
+                let offer = Offer {
+                    worker: self.worker.clone(),
+                    received_at,
+                };
+                if !JobTask::offered(&self.shared, agent, offer, (*job).clone()) {
+                    self.worker.answer(&job.id, Answer::Decline).await;
+                    self.shared.tell_offer(&job, received_at, false);
                 }
             }
             WorkerEvent::Assigned { job, token, url } => {
@@ -127,9 +124,6 @@ impl Socket {
                     Some(seconds) => seconds.saturating_mul(1_000),
                     None => crate::clock::Clock::now_ms(&self.shared.clock) + TOKEN_LIFE_MS,
                 };
-                self.shared.tell(Event::JobAssigned {
-                    job_id: job.id.0.clone(),
-                });
                 let token = Token {
                     jwt: token,
                     expires_at,

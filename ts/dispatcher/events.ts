@@ -1,7 +1,7 @@
 // What a dispatcher tells the program that runs it. Events carry ids, names from the configuration, numbers and reasons,
 // and nothing about people: no identity, no room name, no metadata, no token.
 
-import type { JobTypeName } from './options.js'
+import type { JobType } from '../job-info.js'
 
 /** What every event has. */
 export interface DispatcherEvent {
@@ -25,15 +25,22 @@ export interface DispatcherEndpointEvent extends DispatcherJobEvent {
 export interface DispatcherEventMap {
   /** A worker socket is registered with LiveKit. */
   registered: [
-    event: DispatcherEvent & { agentName: string; jobType: JobTypeName; workerId: string; serverVersion: string },
+    event: DispatcherEvent & { agentName: string; jobType: JobType; workerId: string; serverVersion: string },
   ]
   /** A worker socket lost LiveKit; without `retryInMs` for good. */
-  disconnected: [
-    event: DispatcherEvent & { agentName: string; jobType: JobTypeName; reason: string; retryInMs?: number },
-  ]
-  /** LiveKit offered a job; `accepted` is false when there was no room for it. */
+  disconnected: [event: DispatcherEvent & { agentName: string; jobType: JobType; reason: string; retryInMs?: number }]
+  /**
+   * LiveKit offered a job at `at`, and was answered so many milliseconds later; `accepted` is false when there was no
+   * room for it, or the answer was too late.
+   */
   jobOffered: [
-    event: DispatcherJobEvent & { dispatchId: string; agentName: string; jobType: JobTypeName; accepted: boolean },
+    event: DispatcherJobEvent & {
+      dispatchId: string
+      agentName: string
+      jobType: JobType
+      accepted: boolean
+      answeredInMs: number
+    },
   ]
   /** LiveKit assigned a job: its token is there. */
   jobAssigned: [event: DispatcherJobEvent]

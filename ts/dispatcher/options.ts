@@ -2,10 +2,8 @@
 // every check. It refuses here only what plain data cannot say: functions, symbols, NaN, cycles.
 
 import { ConfigError } from '../errors.js'
+import type { JobType } from '../job-info.js'
 import { invalid } from '../options.js'
-
-/** What a job is about. */
-export type JobTypeName = 'JT_ROOM' | 'JT_PUBLISHER' | 'JT_PARTICIPANT'
 
 /** When failed attempts are repeated: wait n is `min(initialWaitMs × 2^(n-1), maxWaitMs)`. */
 export interface DispatcherRetryOptions {
@@ -42,7 +40,7 @@ export interface DispatcherAgentOptions extends Partial<Omit<DispatcherEndpointO
   /** Default: true. An agent that is not enabled is checked and left out. */
   enabled?: boolean
   /** The job types to register for, at least one. */
-  jobTypes: JobTypeName[]
+  jobTypes: JobType[]
   /** The webhooks, in order of preference: the next one is asked when one rejects a job or does not take it. */
   endpoints?: DispatcherEndpointOptions[]
   /** Instead of `endpoints`: one webhook. */

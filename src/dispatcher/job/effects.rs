@@ -1,0 +1,274 @@
+//! How each effect of a job's machine is carried out.
+//!
+//! Decides nothing about the job. It refuses to let an effect hold the job's task up: a POST and a farewell run beside
+//! it, and their outcome comes back as a message.
+
+use std::time::Duration;
+
+use livekit_protocol::JobStatus;
+
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::dispatcher::agents::ReadyAgent;
+use crate::dispatcher::answer;
+use crate::dispatcher::events::Event;
+use crate::dispatcher::farewell;
+use crate::dispatcher::job::JobTask;
+use crate::dispatcher::machine::Effect;
+use crate::dispatcher::machine::Input;
+use crate::dispatcher::machine::Notice;
+use crate::dispatcher::post::JobExtras;
+use crate::dispatcher::post::Webhook;
+use crate::dispatcher::shared::Message;
+use crate::id::JobId;
+use crate::worker::Acceptance;
+use crate::worker::Answer;
+use crate::worker::AnswerOutcome;
+use crate::worker::JobStatus as WireStatus;
+
+impl JobTask {
+    pub(super) async fn effect(&mut self, effect: Effect) -> Option<Input> {
+        match effect {
+            Effect::Answer { available } => return self.answer(available).await,
+            Effect::Post {
+                endpoint,
+                delivery,
+                attempt,
+                timeout_ms,
+            } => {
+                return self.post(endpoint, delivery, attempt, timeout_ms);
+            }
+            Effect::CancelAttempt => {
+                if let Some(attempt) = self.attempt.take() {
+                    attempt.abort();
+                }
+            }
+            Effect::DisableEndpoint { url } => {
+                if self.shared.disable(&url) {
+                    let endpoint = self.agent().and_then(|agent| {
+                        let found = agent
+                            .endpoints
+                            .iter()
+                            .find(|endpoint| endpoint.url.as_str() == url);
+                        found.map(|endpoint| endpoint.shown.clone())
+                    });
+                    let endpoint = endpoint.unwrap_or_default();
+                    self.shared.tell(Event::EndpointDisabled { endpoint });
+                }
+            }
+            Effect::PostTerminated {
+                endpoint,
+                delivery,
+                reason,
+            } => {
+                let webhook = Webhook::terminated(self.machine.record(), delivery, reason);
+                let farewell =
+                    farewell::send(self.shared.clone(), self.agent_name(), endpoint, webhook);
+                self.shared.farewells.spawn(farewell);
+            }
+            Effect::Report { status, error } => self.report(status, error).await,
+            Effect::Reply { ticket, answer } => {
+                if let Some(reply) = self.replies.remove(&ticket) {
+                    // Whoever asked may have gone; the status is written all the same.
+                    let _ = reply.send(answer);
+                }
+            }
+            Effect::Notice(notice) => self.notice(notice),
+            Effect::Forget => {}
+        }
+        None
+    }
+
+    async fn answer(&mut self, available: bool) -> Option<Input> {
+        let offer = self.offer.as_ref()?;
+        let job_id = self.job_id();
+        let agent = self.agent().filter(|_| available);
+        let answer = match agent {
+            Some(ready) => Answer::Accept(Acceptance {
+                identity: self.machine.record().identity.0.clone(),
+                name: ready.agent.participant_name.clone(),
+                metadata: ready.agent.participant_metadata.clone(),
+                attributes: ready.agent.participant_attributes.clone(),
+            }),
+            None => Answer::Decline,
+        };
+        let accepted = matches!(answer, Answer::Accept(_));
+        let outcome = offer.worker.answer(&job_id, answer).await;
+        let told = accepted && outcome == AnswerOutcome::Sent;
+        self.shared
+            .tell_offer(&self.machine.record().job, offer.received_at, told);
+        (accepted && outcome == AnswerOutcome::NotWaiting).then_some(Input::AssignmentLost)
+    }
+
+    fn post(
+        &mut self,
+        endpoint: usize,
+        delivery: u32,
+        attempt: u32,
+        timeout_ms: u64,
+    ) -> Option<Input> {
+        let record = self.machine.record();
+        let extras = JobExtras {
+            agent_name: &record.job.agent_name,
+            server_url: self.server_url(),
+            status_url: format!(
+                "{}/api/agents/jobs/{}/status",
+                self.shared.status_base,
+                record.job_id()
+            ),
+            status_token: &self.bearer,
+            attempt,
+            deadline_ms: timeout_ms,
+        };
+        let mut webhook = Webhook::job(record, delivery, extras)?;
+        self.shared.tell(Event::AttemptStarted {
+            job_id: self.job_id().0,
+            endpoint: self.shown(endpoint),
+            attempt,
+        });
+        let (shared, agent_name) = (self.shared.clone(), self.agent_name());
+        let inbox = self.entry.inbox.clone();
+        let task = self.shared.tasks.spawn(async move {
+            let Some(target) = shared
+                .agents
+                .get(&agent_name)
+                .and_then(|agent| agent.endpoints.get(endpoint))
+            else {
+                return;
+            };
+            let now_s = SystemClock.now_ms() / 1_000;
+            let timeout = Duration::from_millis(timeout_ms);
+            let result = webhook.post(&shared.http, target, now_s, timeout).await;
+            let outcome = answer::judge(result, SystemClock.now_ms());
+            let input = Input::Attempted {
+                delivery,
+                attempt,
+                outcome,
+            };
+            // The job may be over by now; then nobody needs the outcome.
+            let _ = inbox.send(Message::Input(input)).await;
+        });
+        self.attempt = Some(task.abort_handle());
+        None
+    }
+
+    async fn report(&self, status: JobStatus, error: Option<String>) {
+        let wire = match status {
+            JobStatus::JsRunning => WireStatus::Running,
+            JobStatus::JsSuccess => WireStatus::Success,
+            JobStatus::JsFailed => WireStatus::Failed,
+            JobStatus::JsPending => return,
+        };
+        // A job of an earlier run has no socket any more; LiveKit has forgotten it.
+        if let Some(offer) = &self.offer {
+            let outcome = offer
+                .worker
+                .update_job(&self.job_id(), wire, error.as_deref().unwrap_or_default())
+                .await;
+            tracing::debug!(job_id = %self.job_id(), ?outcome, "a status was forwarded to LiveKit");
+        }
+    }
+
+    fn notice(&self, notice: Notice) {
+        let job_id = self.job_id().0;
+        let event = match notice {
+            Notice::Delivered {
+                endpoint,
+                attempt,
+                parsed,
+            } => {
+                if !parsed {
+                    tracing::warn!(
+                        job_id,
+                        reason = "accepted_unparsed",
+                        "an endpoint took a job without a readable answer"
+                    );
+                }
+                let endpoint = self.shown(endpoint);
+                Event::Delivered {
+                    job_id,
+                    endpoint,
+                    attempt,
+                    parsed,
+                }
+            }
+            Notice::Rejected { endpoint, reason } => Event::Rejected {
+                job_id,
+                endpoint: self.shown(endpoint),
+                reason,
+            },
+            Notice::AttemptFailed {
+                endpoint,
+                attempt,
+                why,
+                retry_in_ms,
+            } => {
+                let endpoint = self.shown(endpoint);
+                Event::AttemptFailed {
+                    job_id,
+                    endpoint,
+                    attempt,
+                    reason: why,
+                    retry_in_ms,
+                }
+            }
+            Notice::DeliveryExhausted {
+                endpoint,
+                attempts,
+                why,
+            } => {
+                let endpoint = self.shown(endpoint);
+                Event::DeliveryExhausted {
+                    job_id,
+                    endpoint,
+                    attempts,
+                    reason: why,
+                }
+            }
+            Notice::Status { .. } => Event::JobRunning { job_id },
+            Notice::Ended { status, error } => Event::JobEnded {
+                job_id,
+                status: status.as_str_name(),
+                error,
+            },
+        };
+        self.shared.tell(event);
+    }
+
+    pub(super) fn job_id(&self) -> JobId {
+        self.machine.record().job_id().clone()
+    }
+
+    fn agent_name(&self) -> String {
+        self.machine.record().job.agent_name.clone()
+    }
+
+    fn agent(&self) -> Option<&ReadyAgent> {
+        self.shared
+            .agents
+            .get(&self.machine.record().job.agent_name)
+    }
+
+    fn shown(&self, endpoint: usize) -> String {
+        let endpoint = self.agent().and_then(|agent| agent.endpoints.get(endpoint));
+        endpoint
+            .map(|endpoint| endpoint.shown.clone())
+            .unwrap_or_default()
+    }
+
+    /// What the configuration says agents join, else what LiveKit said, else where the dispatcher itself connects.
+    fn server_url(&self) -> String {
+        let livekit = &self.shared.livekit;
+        let said = self
+            .machine
+            .record()
+            .token
+            .as_ref()
+            .and_then(|token| token.url.clone());
+        livekit
+            .public_url
+            .clone()
+            .or(said)
+            .unwrap_or_else(|| livekit.url.clone())
+    }
+}
