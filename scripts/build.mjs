@@ -43,6 +43,13 @@ async function examples() {
   )
 }
 
+async function examples() {
+  await once('examples', digest('examples-ts', 'dist'), ['examples-ts/dist'], async () => {
+    rmSync(join(root, 'examples-ts', 'dist'), { recursive: true, force: true })
+    await run('tsc', ['-p', 'examples-ts'], { quiet: true })
+  })
+}
+
 /** Puts the addon, the engine and the licences of both into the platform package, as they are packed. */
 export async function fillPlatformPackage() {
   const folder = join(root, 'npm', 'linux-x64-gnu')
@@ -57,6 +64,7 @@ export async function fillPlatformPackage() {
 export async function build() {
   await step('addon', addon)
   await step('TypeScript', typescript)
+  await step('examples', examples)
   await step('examples', examples)
 }
 

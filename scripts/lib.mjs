@@ -56,13 +56,15 @@ export function run(command, args, { cwd = root, env = {}, quiet = false, allowF
   })
 }
 
-/** SHA-256 of files, and of all files below folders, in a fixed order. */
+/** SHA-256 of files, and of all files below folders (but what is installed or built there), in a fixed order. */
 export function digest(...paths) {
   const hash = createHash('sha256')
   const add = (path) => {
     if (!existsSync(path)) return
     if (statSync(path).isDirectory()) {
-      for (const entry of readdirSync(path).sort()) if (entry !== 'node_modules') add(join(path, entry))
+      for (const entry of readdirSync(path).sort()) {
+        if (entry !== 'node_modules' && entry !== 'dist') add(join(path, entry))
+      }
       return
     }
     hash.update(path.slice(root.length)).update(readFileSync(path))
