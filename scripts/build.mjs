@@ -28,22 +28,6 @@ async function typescript() {
 }
 
 async function examples() {
-  await once(
-    'examples',
-    digest(
-      'ts',
-      'examples-ts/echo-agent',
-      'examples-ts/header-hooks',
-      'examples-ts/tsconfig.json',
-      'tsconfig.json',
-      'tsconfig.build.json',
-    ),
-    ['examples-ts/dist/echo-agent/agent.js'],
-    () => run('tsc', ['-p', 'examples-ts'], { quiet: true }),
-  )
-}
-
-async function examples() {
   await once('examples', digest('examples-ts', 'dist'), ['examples-ts/dist'], async () => {
     rmSync(join(root, 'examples-ts', 'dist'), { recursive: true, force: true })
     await run('tsc', ['-p', 'examples-ts'], { quiet: true })
@@ -64,7 +48,6 @@ export async function fillPlatformPackage() {
 export async function build() {
   await step('addon', addon)
   await step('TypeScript', typescript)
-  await step('examples', examples)
   await step('examples', examples)
 }
 
