@@ -102,7 +102,7 @@ impl Format {
 
 /// Checks how much a source may buffer.
 pub fn check_queue_size(queue_size_ms: u32) -> Result<u32, FormatError> {
-    if QUEUE_SIZES_MS.contains(&queue_size_ms) && queue_size_ms % 10 == 0 {
+    if QUEUE_SIZES_MS.contains(&queue_size_ms) && queue_size_ms.is_multiple_of(10) {
         return Ok(queue_size_ms);
     }
     Err(FormatError::QueueSize(queue_size_ms))

@@ -135,15 +135,15 @@ async fn a_closed_stream_hands_over_what_waits_then_its_end() {
     track.push(&[2; 480], 48_000, 1);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(rings.load(Ordering::SeqCst), 1);
-    let (samples, index) = take(&hub);
+    let (_, index) = take(&hub);
     assert_eq!(index, [1, 0, 480, 1, 48_000, 1, 480, 0, 0, 0]);
-    let (samples, index) = take(&hub);
+    let (_, index) = take(&hub);
     assert!(index.is_empty());
     let again = AudioStream::open(&hub, track.clone(), STREAM).expect("it opens");
     track.push(&[3; 480], 48_000, 1);
     tokio::time::sleep(Duration::from_millis(20)).await;
     assert_eq!(rings.load(Ordering::SeqCst), 2, "the ticker runs again");
-    let (samples, index) = take(&hub);
+    let (_, index) = take(&hub);
     assert_eq!(index[0], again.number());
 }
 

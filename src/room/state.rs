@@ -151,6 +151,7 @@ fn translate(shared: &Shared, event: EngineEvent) -> Option<RoomEvent> {
 }
 
 /// `Err` gives back an event that is not about a participant.
+#[allow(clippy::result_large_err)] // the event itself, moved once
 fn participant_event(event: EngineEvent) -> Result<RoomEvent, EngineEvent> {
     Ok(match event {
         EngineEvent::ParticipantConnected { info } => {
