@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeVersion, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory, takeAudio } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory, takeAudio } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -784,7 +784,11 @@ export { NativeRoom }
 export { NativeTrack }
 export { inferenceRetryWait }
 export { inferenceVariables }
+export { nativeSignWebhook }
+export { nativeVerifyWebhook }
 export { nativeVersion }
+export { nativeWeakWebhookSecrets }
+export { nativeWebhookVerifier }
 export { openEngineHandles }
 export { preloadEngine }
 export { setAudioDoorbell }
