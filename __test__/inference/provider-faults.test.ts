@@ -257,5 +257,19 @@ test('what the gateway does not have is told with what to do', () => {
   for (const make of [provider.embeddingModel, provider.textEmbeddingModel, provider.imageModel]) {
     expect(() => make('x')).toThrow(/LiveKit Inference has no \w+ models; use a vendor's provider/)
   }
-  for (const id of ['', null, 5, {}]) expect(() => provider(id as never)).toThrow(ConfigError)
+})
+
+test('a model id or a call that is none is refused with a typed error', async () => {
+  const provider = livekit({ apiKey: 'k', apiSecret: 's' })
+  for (const make of [provider, provider.chat, provider.languageModel, provider.transcription, provider.speech]) {
+    for (const id of ['', null, 5, {}, Number.NaN]) expect(() => make(id as never)).toThrow(ConfigError)
+    const model = make('a/b') as {
+      doGenerate(call: unknown): Promise<unknown>
+      doStream(call: unknown): Promise<unknown>
+    }
+    for (const call of [undefined, null, 5, {}, { prompt: 'x', text: 1, audio: 1 }]) {
+      await expect(model.doGenerate(call)).rejects.toBeInstanceOf(ConfigError)
+      await expect(model.doStream(call)).rejects.toBeInstanceOf(ConfigError)
+    }
+  }
 })

@@ -1,6 +1,7 @@
 // The options that every call through the gateway takes, whatever its kind.
 
 import { checkPriority, checkProvider, type InferencePriority } from '../inference/metadata.js'
+import { invalid } from '../options.js'
 
 /** What each kind of call may choose for itself. */
 export type CallOptions = {
@@ -22,4 +23,20 @@ export function checkCallOptions(options: Partial<CallOptions>, path: string): v
 /** The options that all calls have in common, without those that are not set. */
 export function callChoices({ priority, provider }: Partial<CallOptions>): CallOptions {
   return { ...(priority === undefined ? {} : { priority }), ...(provider === undefined ? {} : { provider }) }
+}
+
+/**
+ * Checks the one thing a call cannot do without. The SDK always gives it; a program that calls a model by hand may not.
+ *
+ * @throws ConfigError `CONFIG_INVALID`.
+ */
+export function checkCall<C extends object, K extends keyof C & string>(
+  call: C,
+  name: K,
+  expected: string,
+  fits: (value: unknown) => boolean,
+): C {
+  if (typeof call !== 'object' || call === null) throw invalid('call', 'an object', call)
+  if (!fits(call[name])) throw invalid(`call.${name}`, expected, call[name])
+  return call
 }

@@ -4,7 +4,7 @@
 import { ConnectionError, RoomhookError } from '../../errors.js'
 import type { InferenceResponse } from '../../inference/fetch.js'
 import { checkText } from '../../options.js'
-import { callChoices } from '../call-options.js'
+import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { type GatewayCallError, gatewayAnswerError, gatewayStreamError, isAbort } from '../gateway-error.js'
 import { markLiveKitModel } from '../own-models.js'
@@ -37,14 +37,14 @@ export function chatModel(modelId: string, client: GatewayClient): LanguageModel
     supportedUrls: {},
 
     async doGenerate(call: LanguageCall): Promise<LanguageResult> {
-      const options = chatOptions(call.providerOptions)
+      const options = chatOptions(checkCall(call, 'prompt', 'an array of messages', Array.isArray).providerOptions)
       const { body, warnings } = chatRequest(modelId, call, options, false)
       const response = await post(call, options, body, false)
       return { ...whole(await completionOf(response), response), request: { body }, warnings }
     },
 
     async doStream(call: LanguageCall): Promise<LanguageStream> {
-      const options = chatOptions(call.providerOptions)
+      const options = chatOptions(checkCall(call, 'prompt', 'an array of messages', Array.isArray).providerOptions)
       const { body, warnings } = chatRequest(modelId, call, options, true)
       const response = await post(call, options, body, true)
       if (response.body === null) throw gatewayAnswerError('expected a stream, got an empty answer', undefined)

@@ -3,7 +3,7 @@
 
 import { ConfigError } from '../../errors.js'
 import { checkText } from '../../options.js'
-import { callChoices } from '../call-options.js'
+import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { markLiveKitModel } from '../own-models.js'
 import type { Warning } from '../spec.js'
@@ -21,6 +21,7 @@ export function speechModel(modelId: string, client: GatewayClient): SpeechModel
   const { id, detail } = splitModelId(checkText(modelId, 'modelId'))
 
   async function open(call: SpeechStreamCall, retry: boolean): Promise<SpeechStream> {
+    checkCall(call, 'text', 'a ReadableStream', (text) => text instanceof ReadableStream)
     const options = speechOptions(call.providerOptions)
     const rate = outputRate(call, options)
     const { voice = detail, language } = call
@@ -43,7 +44,8 @@ export function speechModel(modelId: string, client: GatewayClient): SpeechModel
     provider: 'livekit.speech',
     modelId,
 
-    async doGenerate({ text, outputFormat, ...call }: SpeechCall): Promise<SpeechResult> {
+    async doGenerate(given: SpeechCall): Promise<SpeechResult> {
+      const { text, outputFormat, ...call } = checkCall(given, 'text', 'a string', (value) => typeof value === 'string')
       const rate = speechOptions(call.providerOptions).sampleRate ?? DEFAULT_RATE
       const warnings: Warning[] = []
       const raw = outputFormat === 'pcm'

@@ -2,7 +2,7 @@
 
 import { ConfigError } from '../../errors.js'
 import { checkText } from '../../options.js'
-import { callChoices } from '../call-options.js'
+import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { markLiveKitModel } from '../own-models.js'
 import { broken, type Session } from './session.js'
@@ -28,6 +28,7 @@ export function transcriptionModel(modelId: string, client: GatewayClient): Tran
   const { id, detail } = splitModelId(checkText(modelId, 'modelId'))
 
   async function open(call: TranscriptionStreamCall, retry: boolean): Promise<TranscriptionStream> {
+    checkCall(call, 'audio', 'a ReadableStream', (audio) => audio instanceof ReadableStream)
     const options = transcriptionOptions(call.providerOptions)
     const { extra = {}, settleMs, language = detail } = options
     const settings = { model: id, language, rate: pcmRate(call.inputAudioFormat), extra }
@@ -43,6 +44,7 @@ export function transcriptionModel(modelId: string, client: GatewayClient): Tran
     modelId,
 
     async doGenerate(call: TranscriptionCall): Promise<TranscriptionResult> {
+      checkCall(call, 'audio', 'bytes or base64', (audio) => typeof audio === 'string' || audio instanceof Uint8Array)
       const pcm = samples(call, transcriptionOptions(call.providerOptions))
       const inputAudioFormat = { type: 'audio/pcm', rate: pcm.rate }
       const { stream, response } = await open({ ...call, audio: chunks(pcm), inputAudioFormat }, false)
@@ -53,7 +55,7 @@ export function transcriptionModel(modelId: string, client: GatewayClient): Tran
       return { text, segments, language, durationInSeconds, warnings: [], response }
     },
 
-    doStream: (call) => open(call, true),
+    doStream: async (call) => open(call, true),
   })
 }
 
