@@ -122,9 +122,10 @@ export class LocalParticipant extends Participant {
    * @internal
    */
   async publicationOf(sid: string): Promise<LocalTrackPublication | undefined> {
-    if (!this.trackPublications.has(sid) && this.#publishing.size > 0) {
-      await Promise.allSettled([...this.#publishing.values()])
-      // `publishTrack` itself continues in a later microtask than this one.
+    while (!this.trackPublications.has(sid) && this.#publishing.size > 0) {
+      const answers = [...this.#publishing.values()].map((publishing) => publishing.catch(() => {}))
+      await Promise.race(answers)
+      // `publishTrack` itself goes on in a later microtask than this one.
       await new Promise((resolve) => setImmediate(resolve))
     }
     return this.trackPublications.get(sid)
