@@ -146,13 +146,12 @@ fn translate(shared: &Shared, event: EngineEvent) -> Option<RoomEvent> {
             track: track.info().clone(),
             handle: shared.keep_track(track),
         },
-        event => return participant_event(event).map_or_else(room_event, Some),
+        event => return participant_event(event).map_or_else(|other| room_event(*other), Some),
     })
 }
 
 /// `Err` gives back an event that is not about a participant.
-#[allow(clippy::result_large_err)] // the event itself, moved once
-fn participant_event(event: EngineEvent) -> Result<RoomEvent, EngineEvent> {
+fn participant_event(event: EngineEvent) -> Result<RoomEvent, Box<EngineEvent>> {
     Ok(match event {
         EngineEvent::ParticipantConnected { info } => {
             RoomEvent::ParticipantConnected { participant: info }
@@ -203,7 +202,7 @@ fn participant_event(event: EngineEvent) -> Result<RoomEvent, EngineEvent> {
         },
         EngineEvent::TrackMuted { identity, sid } => RoomEvent::TrackMuted { identity, sid },
         EngineEvent::TrackUnmuted { identity, sid } => RoomEvent::TrackUnmuted { identity, sid },
-        event => return Err(event),
+        event => return Err(Box::new(event)),
     })
 }
 
