@@ -1,5 +1,6 @@
 // What createAgent and the objects it gives refuse: wrong options, wrong arguments, closed objects.
 
+import { createHmac } from 'node:crypto'
 import { inspect } from 'node:util'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { type AgentOptions, createAgent, type Job, type JobRequest } from '../ts/index.js'
@@ -154,4 +155,48 @@ test('listeners that throw, and functions that fail with nobody listening, are l
   expect(response.status).toBe(200)
   await new Promise((resolve) => agent.once('jobEnded', resolve))
   for (const said of ['a broken entry', 'a broken listener', 'a broken promise']) expect(logs.text()).toContain(said)
+})
+
+describe('the options that judge a webhook', () => {
+  async function statusOf(options: Partial<AgentOptions>, given: { body: string; headers: Record<string, string> }) {
+    await using agent = createAgent({ ...good, request: (request) => request.reject(), ...options })
+    const response = await agent.fetch(new Request('http://localhost/', { method: 'POST', ...given }))
+    return `${response.status} ${await response.text()}`
+  }
+
+  test('decisionTimeoutMs bounds request', async () => {
+    const request = (): Promise<void> => new Promise(() => {})
+    expect(await statusOf({ request, decisionTimeoutMs: 5 }, sign(await jobBody()))).toContain('503')
+  })
+
+  test('clockToleranceS widens and narrows the window', async () => {
+    const ago = async (seconds: number) => sign(await jobBody({ timestamp: Math.floor(Date.now() / 1_000) - seconds }))
+    expect(await statusOf({ clockToleranceS: 10 }, await ago(20))).toContain('401')
+    expect(await statusOf({ clockToleranceS: 1_000 }, await ago(900))).toContain('200')
+  })
+
+  test('scheme chooses the headers that carry the signature', async () => {
+    const { body, headers } = sign(await jobBody())
+    const [id, timestamp] = ['msg_1', String(JSON.parse(body).timestamp)]
+    const mac = createHmac('sha256', SECRET).update(`${id}.${timestamp}.${body}`).digest('base64')
+    const standard = {
+      'content-type': 'application/json',
+      'webhook-id': id,
+      'webhook-timestamp': timestamp,
+      'webhook-signature': `v1,${mac}`,
+    }
+    expect(await statusOf({}, { body, headers })).toContain('200')
+    expect(await statusOf({ scheme: 'standard' }, { body, headers })).toContain('401')
+    expect(await statusOf({}, { body, headers: standard })).toContain('401')
+    expect(await statusOf({ scheme: 'standard' }, { body, headers: standard })).toContain('200')
+  })
+
+  test('allowInsecure and allowedServerUrls decide which servers are joined', async () => {
+    const to = async (server_url: string) => sign(await jobBody({ server_url }))
+    expect(await statusOf({}, await to('ws://198.51.100.1'))).toContain('400')
+    expect(await statusOf({ allowInsecure: true }, await to('ws://198.51.100.1'))).toContain('200')
+    const allowedServerUrls = ['wss://a.example']
+    expect(await statusOf({ allowedServerUrls }, await to('wss://a.example/'))).toContain('200')
+    expect(await statusOf({ allowedServerUrls }, await to('wss://b.example'))).toContain('allowedServerUrls')
+  })
 })

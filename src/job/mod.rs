@@ -4,6 +4,8 @@
 //! of that is done: it is handed inputs and the time, and hands out what to do.
 
 mod machine;
+#[cfg(test)]
+mod property;
 mod reason;
 mod redact;
 #[cfg(test)]
