@@ -107,7 +107,7 @@ pub enum Event {
         endpoint: String,
         /// Which attempt did it.
         attempt: u32,
-        /// Whether its answer was readable; false = any 2xx, or a status that overtook the answer.
+        /// Whether it said so readably; false = a 2xx without a readable body.
         parsed: bool,
     },
     /// An endpoint does not want a job.

@@ -138,7 +138,10 @@ impl JobTask {
             };
             let now_s = SystemClock.now_ms() / 1_000;
             let timeout = Duration::from_millis(timeout_ms);
-            let result = webhook.post(&shared.http, target, now_s, timeout).await;
+            let result = tokio::select! {
+                result = webhook.post(&shared.http, target, now_s, timeout) => result,
+                () = shared.stop.cancelled() => return,
+            };
             let outcome = answer::judge(result, SystemClock.now_ms());
             let input = Input::Attempted {
                 delivery,

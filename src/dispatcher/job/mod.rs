@@ -175,9 +175,6 @@ impl JobTask {
             () = self.live(out) => {}
             () = stop.cancelled() => {}
         }
-        if let Some(attempt) = self.attempt.take() {
-            attempt.abort();
-        }
         shared.dismiss(&job_id);
     }
 

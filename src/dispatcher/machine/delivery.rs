@@ -263,34 +263,38 @@ impl Machine {
         }
     }
 
-    /// The agent reports while its answer to the POST is still on the way, or was lost.
+    /// The agent reports while its answer to the POST is still on the way, or was lost. The attempt is not cut off:
+    /// its outcome has no consequence any more, and a connection broken off would look like a fault to the agent.
     pub(super) fn taken_by_status(&mut self) {
         if self.record.stage >= Stage::Delivered {
             return;
         }
-        self.stop_attempt();
+        self.drop_held_post();
+        self.flight = Flight::None;
         self.begin_when_saved = false;
         self.in_doubt = false;
         self.record.stage = Stage::Delivered;
         self.record.token = None;
-        let attempt = self
-            .record
-            .delivery
-            .as_ref()
-            .map_or(0, |delivery| delivery.attempt);
+        let attempt = (self.record.delivery.as_ref()).map_or(0, |delivery| delivery.attempt);
         if let Some(endpoint) = self.position() {
-            self.hold_next(Effect::Notice(Notice::Delivered {
+            let delivered = Notice::Delivered {
                 endpoint,
                 attempt,
-                parsed: false,
-            }));
+                parsed: true,
+            };
+            self.hold_next(Effect::Notice(delivered));
         }
+    }
+
+    /// An attempt that waits for its record will not be made.
+    fn drop_held_post(&mut self) {
+        self.held
+            .retain(|(_, effect)| !matches!(effect, Effect::Post { .. }));
     }
 
     /// Leaves no attempt under way and none about to start.
     pub(super) fn stop_attempt(&mut self) {
-        self.held
-            .retain(|(_, effect)| !matches!(effect, Effect::Post { .. }));
+        self.drop_held_post();
         if std::mem::replace(&mut self.flight, Flight::None) == Flight::Attempt {
             self.now_do(Effect::CancelAttempt);
         }

@@ -355,11 +355,11 @@ fn no_attempt_is_made_with_a_token_in_its_last_five_minutes() {
 fn a_status_that_overtakes_the_answer_counts_as_taken() {
     let mut bench = Bench::assigned(2);
     let effects = bench.status(JobStatus::JsRunning);
-    assert_eq!(effects[0], Effect::CancelAttempt);
+    assert!(!effects.contains(&Effect::CancelAttempt));
     assert!(effects.contains(&Effect::Notice(Notice::Delivered {
         endpoint: 0,
         attempt: 1,
-        parsed: false
+        parsed: true
     })));
     assert_eq!(bench.stage(), Stage::Running);
     bench.attempted(retry(true));
