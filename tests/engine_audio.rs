@@ -212,6 +212,16 @@ async fn capturing_is_paced_by_the_queue_and_clearing_frees_it() {
 }
 
 #[tokio::test]
+async fn a_source_without_a_queue_takes_a_long_frame_in_pieces_of_ten_ms() {
+    let source = source(0);
+    let frame = vec![0; SECOND / 10];
+    let captured = source.capture(frame, SECOND as u32 / 10).await;
+    captured.expect("ten pieces");
+    let odd = source.capture(vec![0; 481], 481).await;
+    assert!(matches!(odd, Err(EngineError::Invalid(_))));
+}
+
+#[tokio::test]
 async fn sound_that_would_abort_the_process_is_refused_and_the_room_goes_on() {
     let server = LiveKitServer::start();
     let pair = pair(&server, "refused").await;

@@ -9,6 +9,7 @@ use crate::engine::AudioSourceOptions;
 use crate::engine::AudioStreamOptions;
 use crate::engine::ConnectOptions;
 use crate::engine::EngineError;
+use crate::engine::IceServer;
 use crate::engine::PublishOptions;
 
 /// The library paces and mixes in steps of this many milliseconds.
@@ -79,6 +80,27 @@ pub(super) fn connect(url: &str, token: &str, options: &ConnectOptions) -> Resul
             rtc.continual_gathering_policy,
             0..=1,
         )?;
+        for server in &rtc.ice_servers {
+            ice_server(server)?;
+        }
+    }
+    Ok(())
+}
+
+/// The library refuses the whole join for one of these, and does not say why.
+fn ice_server(server: &IceServer) -> Result<(), EngineError> {
+    let starts = |url: &str, schemes: [&str; 2]| {
+        let scheme = url.split_once(':').map(|(scheme, _)| scheme);
+        scheme.is_some_and(|scheme| schemes.contains(&scheme))
+    };
+    for url in &server.urls {
+        let turn = starts(url, ["turn", "turns"]);
+        if !turn && !starts(url, ["stun", "stuns"]) {
+            return refuse("ICE server: expected a URL of stun:, stuns:, turn: or turns:".into());
+        }
+        if turn && (server.username.is_empty() || server.password.is_empty()) {
+            return refuse("ICE server: expected a username and a credential for turn:".into());
+        }
     }
     Ok(())
 }
@@ -305,6 +327,19 @@ mod tests {
             ..options()
         };
         assert!(check("ws://host", "t", &ice(Some(2), Some(1))));
+        let served = |url: &str, username: &str| {
+            let mut options = ice(None, None);
+            let server = IceServer {
+                urls: vec![url.to_owned()],
+                username: username.to_owned(),
+                password: "p".to_owned(),
+            };
+            let rtc = options.rtc_config.as_mut().expect("just set");
+            rtc.ice_servers.push(server);
+            check("ws://host", "t", &options)
+        };
+        assert!(served("stun:host", "") && served("turns:host:443", "u"));
+        assert!(!served("turn:host", "") && !served("http://host", "u") && !served("", "u"));
         for bad in [retries, timeout, ice(Some(3), None), ice(None, Some(-1))] {
             assert!(!check("ws://host", "t", &bad));
         }

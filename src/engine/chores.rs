@@ -18,9 +18,11 @@ pub(super) enum Chore {
     GiveBack(Vec<Handle>),
 }
 
+type Order = (Arc<Router>, Chore);
+
 #[derive(Default)]
 pub(super) struct Chores {
-    queue: Mutex<Option<mpsc::Sender<(Arc<Router>, Chore)>>>,
+    queue: Mutex<Option<mpsc::Sender<Order>>>,
 }
 
 fn perform(router: &Arc<Router>, chore: Chore) {
@@ -30,8 +32,8 @@ fn perform(router: &Arc<Router>, chore: Chore) {
     }
 }
 
-fn start() -> Option<mpsc::Sender<(Arc<Router>, Chore)>> {
-    let (sender, receiver) = mpsc::channel::<(Arc<Router>, Chore)>();
+fn start() -> Option<mpsc::Sender<Order>> {
+    let (sender, receiver) = mpsc::channel::<Order>();
     let work = move || {
         for (router, chore) in receiver {
             perform(&router, chore);

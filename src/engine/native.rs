@@ -36,6 +36,7 @@ use crate::engine::RtcConfig;
 /// What the library adds to a connection attempt: it waits this long for the peer connection.
 const PEER_DEADLINE: Duration = Duration::from_secs(15);
 const THREADS_VARIABLE: &str = "TOKIO_WORKER_THREADS";
+const MOST_THREADS: usize = 4;
 
 static ROUTER: OnceLock<Arc<Router>> = OnceLock::new();
 static LOADING: Mutex<()> = Mutex::new(());
@@ -95,16 +96,18 @@ fn router() -> Result<&'static Arc<Router>, EngineError> {
 }
 
 /// Bounds the library's runtime while it starts: it would take one thread per processor. The user's own choice stands.
+/// The environment is the only way to tell it, and is put back so that child processes do not inherit the bound.
 struct BoundedThreads(bool);
 
 impl BoundedThreads {
     fn set() -> BoundedThreads {
-        let ours = std::env::var_os(THREADS_VARIABLE).is_none();
-        if ours {
-            let processors = std::thread::available_parallelism().map_or(2, usize::from);
-            std::env::set_var(THREADS_VARIABLE, processors.clamp(2, 4).to_string());
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        // Changing the environment is never quite safe beside other threads, so it stays as it is where it is fine.
+        let needed = processors > MOST_THREADS && std::env::var_os(THREADS_VARIABLE).is_none();
+        if needed {
+            std::env::set_var(THREADS_VARIABLE, MOST_THREADS.to_string());
         }
-        BoundedThreads(ours)
+        BoundedThreads(needed)
     }
 }
 

@@ -99,6 +99,7 @@ pub enum Call {
 }
 
 /// What the next join answers.
+#[allow(clippy::large_enum_variant)] // a handful per test
 pub enum Join {
     /// The room is reached and looks like this.
     Room {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -9,6 +10,7 @@ use crate::engine::native;
 use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
+
 use crate::engine::router::Router;
 use crate::engine::ConnectOptions;
 use crate::engine::Connected;
@@ -86,17 +88,21 @@ fn left(async_id: u64) -> Event {
     Event::Disconnect(proto::DisconnectCallback { async_id })
 }
 
-/// The names of all events until the channel closes.
+/// The names of all events until the channel closes, which must be soon.
 async fn names(events: &mut mpsc::UnboundedReceiver<EngineEvent>) -> Vec<String> {
-    let mut names = Vec::new();
-    while let Some(event) = events.recv().await {
-        names.push(match event {
-            EngineEvent::Disconnected { reason } => format!("disconnected {reason}"),
-            EngineEvent::ConnectionStateChanged { state } => format!("state {state}"),
-            EngineEvent::Reconnecting => "reconnecting".into(),
-            EngineEvent::Reconnected => "reconnected".into(),
-            _ => "other".into(),
-        });
-    }
-    names
+    let all = async {
+        let mut names = Vec::new();
+        while let Some(event) = events.recv().await {
+            names.push(match event {
+                EngineEvent::Disconnected { reason } => format!("disconnected {reason}"),
+                EngineEvent::ConnectionStateChanged { state } => format!("state {state}"),
+                EngineEvent::Reconnecting => "reconnecting".into(),
+                EngineEvent::Reconnected => "reconnected".into(),
+                _ => "other".into(),
+            });
+        }
+        names
+    };
+    let all = tokio::time::timeout(Duration::from_secs(20), all).await;
+    all.expect("the events end")
 }
