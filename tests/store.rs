@@ -25,7 +25,7 @@ fn record(job_id: &str) -> Box<Record> {
         "room": {"sid": "RM_1", "name": "r", "created_at": 5, "metadata": "", "num_participants": 0},
         "participant": null, "metadata": "with \"quotes\" and é\u{0}", "attributes": {"k": "v"},
     }))
-    .unwrap();
+    .expect("the record's job is of the right shape");
     Box::new(Record {
         job,
         identity: Pii("agent-é".to_owned()),
