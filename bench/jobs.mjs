@@ -53,7 +53,11 @@ dispatcher.on('attemptStarted', (event) => Object.assign(of(event), { posted: ev
 let over = 0
 const everythingOver = (count) =>
   new Promise((resolve) => {
-    const check = () => over >= count && (dispatcher.off('jobEnded', check), resolve())
+    const check = () => {
+      if (over < count) return
+      dispatcher.off('jobEnded', check)
+      resolve()
+    }
     dispatcher.on('jobEnded', check)
     check()
   })
@@ -125,11 +129,7 @@ const WARM = 3
 await Promise.all(Array.from({ length: WARM }, (_, index) => run(index)))
 await everythingOver(WARM)
 const single = await measure(`${JOBS} jobs, one by one`, WARM, Array(JOBS).fill(1))
-const batched = await measure(
-  `${JOBS} jobs, ${AT_ONCE} at once`,
-  WARM + JOBS,
-  Array(JOBS / AT_ONCE).fill(AT_ONCE),
-)
+const batched = await measure(`${JOBS} jobs, ${AT_ONCE} at once`, WARM + JOBS, Array(JOBS / AT_ONCE).fill(AT_ONCE))
 report('jobs', [figure('one by one', single), figure(`${AT_ONCE} at once`, batched)])
 
 await dispatcher.close()
