@@ -1,5 +1,5 @@
 // What our transports add to one request: inferenceFetch over the bare fetch, withHeaders and the provider over the bare
-// @ai-sdk/openai-compatible, all against one local gateway with 50 requests in flight; and what one audio message of
+// @ai-sdk/openai-compatible, all against one local gateway that streams, with 50 requests in flight; and what one audio message of
 // 20 ms costs the JavaScript thread on inferenceSocket and on ws, in each direction.
 //
 //   npm run bench -- inference [http | sockets]
@@ -16,8 +16,8 @@ import { setCurrentJobLookup } from '../dist/inference/metadata.js'
 import { alternate, median, pairedRatio, report, table } from './lib.mjs'
 
 const IN_FLIGHT = 50
-const REQUESTS = 1000
-const ROUNDS = 25
+const REQUESTS = 500
+const ROUNDS = 31
 const SOCKETS = 20
 const SOCKET_MS = 2000
 const SOCKET_ROUNDS = 7
@@ -33,10 +33,17 @@ const job = {
 }
 setCurrentJobLookup(() => job)
 
-const body = JSON.stringify({ model: 'm', messages: [{ role: 'user', content: 'hello' }] })
+// A turn of a conversation as a voice agent has it: instructions, some history, a streamed answer.
+const text = (words) => Array.from({ length: words }, (_, at) => `word${at}`).join(' ')
+const history = Array.from({ length: 8 }, (_, at) => ({ role: at % 2 ? 'assistant' : 'user', content: text(40) }))
+const messages = [{ role: 'system', content: text(150) }, ...history, { role: 'user', content: text(20) }]
+const body = JSON.stringify({ model: 'm', stream: true, messages })
 const init = { method: 'POST', headers: { 'Content-Type': 'application/json', Authorization: 'Bearer token' }, body }
 const dressed = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body }
-const prompt = [{ role: 'user', content: [{ type: 'text', text: 'hello' }] }]
+const prompt = messages.map(({ role, content }) => ({
+  role,
+  content: role === 'system' ? content : [{ type: 'text', text: content }],
+}))
 const bare = createOpenAICompatible({ name: 'bare', baseURL, apiKey: 'token' })('m')
 const ours = inferenceFetch(keys)
 const providers = { wrapped: withHeaders(bare), provider: livekit(keys)('m') }
@@ -58,13 +65,19 @@ async function load(request) {
   return { cpu: (user + system) / REQUESTS, latency: median(latencies) }
 }
 
+async function drain(stream) {
+  const reader = stream.getReader()
+  while (!(await reader.read()).done);
+}
+
 async function http() {
+  const url = `${baseURL}/chat/completions`
   const candidates = {
-    fetch: async () => (await fetch(`${baseURL}/chat/completions`, init)).text(),
-    inferenceFetch: async () => (await ours('chat/completions', dressed)).text(),
-    model: () => bare.doGenerate({ prompt }),
-    withHeaders: () => providers.wrapped.doGenerate({ prompt }),
-    provider: () => providers.provider.doGenerate({ prompt }),
+    fetch: async () => drain((await fetch(url, init)).body),
+    inferenceFetch: async () => drain((await ours(url, dressed)).body),
+    model: async () => drain((await bare.doStream({ prompt })).stream),
+    withHeaders: async () => drain((await providers.wrapped.doStream({ prompt })).stream),
+    provider: async () => drain((await providers.provider.doStream({ prompt })).stream),
   }
   const latency = Object.fromEntries(Object.keys(candidates).map((name) => [name, []]))
   const measured = Object.entries(candidates).map(([name, request]) => [
@@ -82,7 +95,7 @@ async function http() {
     const ratio = (samples) => (peer === undefined ? '–' : pairedRatio(samples[name], samples[peer]))
     return [name, median(cpu[name]), ratio(cpu), median(latency[name]), ratio(latency)]
   })
-  table(`One request with ${IN_FLIGHT} in flight`, ['through', 'CPU µs', '× bare', 'latency µs', '× bare'], rows)
+  table(`One streamed answer, ${IN_FLIGHT} in flight`, ['through', 'CPU µs', '× bare', 'latency µs', '× bare'], rows)
   return Object.entries(peers).map(([name, peer]) => {
     const ratio = pairedRatio(cpu[name], cpu[peer])
     return {

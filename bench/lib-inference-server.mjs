@@ -1,21 +1,39 @@
-// The gateway of bench/inference.mjs, in a process of its own so that its work is not counted: answers chat completions,
-// and on /tts sends an audio message every 20 ms while on /stt it only listens. Started with fork; says its port.
+// The gateway of bench/inference.mjs, in a process of its own so that its work is not counted: streams chat
+// completions, and on /tts sends an audio message every 20 ms while on /stt it only listens. Started with fork; says its port.
 
 import { createServer } from 'node:http'
 import { WebSocketServer } from 'ws'
 
-const answer = JSON.stringify({
-  id: 'c1',
-  object: 'chat.completion',
-  created: 1_700_000_000,
-  model: 'm',
-  choices: [{ index: 0, message: { role: 'assistant', content: 'Hello there.' }, finish_reason: 'stop' }],
-  usage: { prompt_tokens: 1, completion_tokens: 2, total_tokens: 3 },
-})
+const DELTAS = 40
+
+const chunk = (delta, finish_reason = null) =>
+  `data: ${JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1_700_000_000,
+    model: 'openai/gpt-5-mini',
+    choices: [{ index: 0, delta, finish_reason }],
+  })}\n\n`
+
+/** One streamed answer, a chunk of the response at a time; the turns of the event loop between them keep them apart. */
+function answer(response) {
+  response.writeHead(200, { 'content-type': 'text/event-stream' })
+  let sent = 0
+  const next = () => {
+    if (response.destroyed) return
+    if (sent === DELTAS) {
+      response.end(`${chunk({}, 'stop')}data: [DONE]\n\n`)
+      return
+    }
+    response.write(chunk({ content: ` word${sent++}` }))
+    setImmediate(next)
+  }
+  next()
+}
 
 const server = createServer((request, response) => {
   request.resume()
-  request.on('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(answer))
+  request.on('end', () => answer(response))
 })
 const sockets = new WebSocketServer({ server, perMessageDeflate: false })
 const talking = new Set()

@@ -7,19 +7,22 @@ import { type HeaderEntry, type OnDrop, recordEntries } from './headers.js'
 
 const STRAY = ['extra_headers', 'extra_body', 'extra_query'] as const
 
-/** A body ready to send, and the headers that stood in it. */
-export interface PlainBody {
-  body: unknown
+/** A body that was cleaned, and the headers that stood in it. */
+export interface CleanBody {
+  body: string
   headers: HeaderEntry[]
 }
 
-/** Takes stray client arguments out of a JSON body. `extra_headers` become headers of the call; the others are dropped. */
-export function withoutStrayArguments(body: unknown, onDrop: OnDrop): PlainBody {
+/**
+ * Takes stray client arguments out of a JSON body: `extra_headers` become headers of the call, the others are dropped.
+ * `undefined` when there is nothing to take out, so that the body goes out as it came.
+ */
+export function withoutStrayArguments(body: unknown, onDrop: OnDrop): CleanBody | undefined {
   const text = textOf(body)
-  if (text === undefined) return { body, headers: [] }
-  const parsed = parseObject(text)
-  const found = STRAY.filter((name) => parsed !== undefined && Object.hasOwn(parsed, name))
-  if (parsed === undefined || found.length === 0) return { body, headers: [] }
+  const parsed = text === undefined ? undefined : parseObject(text)
+  if (parsed === undefined) return undefined
+  const found = STRAY.filter((name) => Object.hasOwn(parsed, name))
+  if (found.length === 0) return undefined
   log.warn('client arguments were taken out of a request body', { names: found })
   const extra = parsed.extra_headers
   for (const name of found) delete parsed[name]

@@ -90,7 +90,9 @@ export interface InferenceRequestInit extends RequestInit {
 /** A prepared HTTP call. */
 export interface PreparedCall {
   input: string | URL | Request
-  init: RequestInit
+  init: InferenceRequestInit | undefined
+  /** The body in place of the one in `init`, where it had to be cleaned. */
+  body: string | undefined
   headers: HeaderEntry[]
   choices: Choices
   signal: AbortSignal | undefined
@@ -108,29 +110,35 @@ export function prepareCall(
   const input = destination(pipeline.gateway.baseURL, given)
   if (input === undefined) return undefined
   const request = input instanceof Request ? input : undefined
-  const { inference, ...rest } = init ?? {}
-  const choices = callChoices(pipeline.choices, inference)
-  const plain = withoutStrayArguments(rest.body, pipeline.onDrop)
-  if (plain.body !== rest.body) rest.body = plain.body as string
-  const input_ = rest.headers as HeaderInput | undefined
-  const headers = [...plain.headers, ...headerEntries(input_ ?? request?.headers, 'init.headers', pipeline.onDrop)]
-  if (idempotent && needsIdempotencyKey(input, rest.method ?? request?.method, headers)) {
+  const { choices, onDrop } = pipeline
+  const clean = withoutStrayArguments(init?.body, onDrop)
+  const own = (init?.headers as HeaderInput | undefined) ?? request?.headers
+  const headers = headerEntries(own, 'init.headers', onDrop)
+  if (clean !== undefined) headers.unshift(...clean.headers)
+  if (idempotent && needsIdempotencyKey(input, init?.method ?? request?.method, headers)) {
     headers.push(['Idempotency-Key', randomUUID()])
   }
-  // Following a redirect would take the token along to another server; the caller gets the redirect itself.
-  if (rest.redirect !== 'error') rest.redirect = 'manual'
   return {
     input,
-    init: rest,
+    init,
+    body: clean?.body,
     headers,
-    choices,
-    signal: rest.signal ?? request?.signal ?? undefined,
-    replayable: isReplayable(rest.body ?? request?.body),
+    choices: init?.inference === undefined ? choices : callChoices(choices, init.inference),
+    signal: init?.signal ?? request?.signal ?? undefined,
+    replayable: isReplayable(init?.body ?? request?.body),
   }
 }
 
-function callChoices(base: Choices, given: InferenceCallOptions | undefined): Choices {
-  if (given === undefined) return base
+/** What `fetch` is given for one attempt. */
+export function attemptInit({ init, body }: PreparedCall, headers: Record<string, string>): RequestInit {
+  // Following a redirect would take the token along to another server; the caller gets the redirect itself.
+  const redirect = init?.redirect === 'error' ? 'error' : 'manual'
+  if (body === undefined && init?.inference === undefined) return { ...init, headers, redirect }
+  const { inference: _, ...rest } = init ?? {}
+  return { ...rest, headers, redirect, ...(body === undefined ? {} : { body }) }
+}
+
+function callChoices(base: Choices, given: InferenceCallOptions): Choices {
   return { ...base, ...checkChoices(checkOptions(given, 'init.inference', CALL_KEYS), 'init.inference') }
 }
 

@@ -7,6 +7,7 @@ import { log } from '../log.js'
 import { checkFunction, checkInteger, checkOptions, invalid, kindOf } from '../options.js'
 import {
   attemptHeaders,
+  attemptInit,
   CALL_KEYS,
   checkChoices,
   type InferenceCallOptions,
@@ -15,6 +16,7 @@ import {
   type PreparedCall,
   prepareCall,
 } from './call.js'
+import { limit } from './deadline.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { warnDroppedOnce } from './headers.js'
 import { type InferenceQuota, inferenceQuota } from './quota.js'
@@ -166,33 +168,33 @@ function finish(
 }
 
 /** One attempt. Resolves also when it failed: the caller decides what that means. */
-async function send(transport: Transport, prepared: PreparedCall, token: string): Promise<Outcome> {
-  const { input, init, headers, choices, signal } = prepared
-  const dressed = attemptHeaders(transport, choices, headers, token, false)
-  const timeout = new AbortController()
-  const limit = signal === undefined ? timeout.signal : AbortSignal.any([signal, timeout.signal])
+function send(transport: Transport, prepared: PreparedCall, token: string): Promise<Outcome> {
+  const { input, headers, choices, signal } = prepared
+  const { fetch: given, timeoutMs } = transport
+  const dressed = attemptInit(prepared, attemptHeaders(transport, choices, headers, token, false))
+  const { init, cut } = limit(given, dressed, signal, timeoutMs)
   return new Promise((resolve) => {
     let late = false
     const timer = setTimeout(() => {
       late = true
-      const failure = timedOut(transport.timeoutMs)
-      timeout.abort(failure)
+      const failure = timedOut(timeoutMs)
+      cut(failure)
       resolve({ failure })
-    }, transport.timeoutMs)
-    const settle = (outcome: Outcome): void => {
+    }, timeoutMs)
+    const answered = (response: unknown): void => {
       clearTimeout(timer)
-      // A fetch that ignores its signal may still answer; nobody waits for that any more.
-      if (late && !('failure' in outcome)) void discard(outcome)
-      resolve(outcome)
+      if (!isResponse(response)) resolve({ failure: notAResponse(response) })
+      else if (late) void discard(response)
+      else resolve(response)
     }
-    const request = { ...init, headers: dressed, signal: limit }
+    const failed = (failure: unknown): void => {
+      clearTimeout(timer)
+      resolve({ failure })
+    }
     try {
-      ;(transport.fetch ?? globalThis.fetch)(input, request).then(
-        (response) => settle(isResponse(response) ? response : { failure: notAResponse(response) }),
-        (failure: unknown) => settle({ failure }),
-      )
+      Promise.resolve((given ?? globalThis.fetch)(input, init)).then(answered, failed)
     } catch (failure) {
-      settle({ failure })
+      failed(failure)
     }
   })
 }
@@ -217,12 +219,16 @@ async function discard(response: Response): Promise<void> {
   await response.body?.cancel().catch(() => undefined)
 }
 
+// Read when asked for, as most callers never do; one getter for all responses keeps them of one shape.
+const QUOTA: PropertyDescriptor & ThisType<Response> = {
+  configurable: true,
+  get() {
+    return inferenceQuota(this.headers)
+  },
+}
+
 function withQuota(response: Response): InferenceResponse {
-  // Read when asked for: most callers never do.
-  return Object.defineProperty(response, 'quota', {
-    configurable: true,
-    get: () => inferenceQuota(response.headers),
-  }) as InferenceResponse
+  return Object.defineProperty(response, 'quota', QUOTA) as InferenceResponse
 }
 
 function reportQuota(response: Response): void {

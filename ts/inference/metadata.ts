@@ -91,9 +91,9 @@ export interface MetadataOptions {
 export function metadataEntries(job: InferenceJob | undefined, options: MetadataOptions): HeaderEntry[] {
   const entries: HeaderEntry[] = []
   if (job !== undefined) {
-    entries.push(['X-LiveKit-Room-Id', read(() => job.room?.sid)])
-    entries.push(['X-LiveKit-Job-Id', read(() => job.id)])
-    entries.push(['X-LiveKit-Agent-Id', read(() => agentId(options.room ?? job.liveRoom))])
+    entries.push(['X-LiveKit-Room-Id', roomSid(job)])
+    entries.push(['X-LiveKit-Job-Id', jobId(job)])
+    entries.push(['X-LiveKit-Agent-Id', agentId(job, options.room)])
     entries.push(['X-LiveKit-Worker-Token', process.env.LIVEKIT_WORKER_TOKEN])
     if (options.sessionId === true) entries.push(['X-LiveKit-Session-ID', newSessionId()])
   }
@@ -102,14 +102,29 @@ export function metadataEntries(job: InferenceJob | undefined, options: Metadata
   return entries
 }
 
-// The state decides, never the value: before connect the sid may be a placeholder, and it changes on a full reconnect.
-function agentId(room: InferenceRoom | undefined): unknown {
-  return room?.isConnected === true ? room.localParticipant?.sid : undefined
+// Each is read on its own, so that a property that throws costs its own header only. This runs with every request, and
+// three small functions are cheaper than one that takes closures.
+function roomSid(job: InferenceJob): unknown {
+  try {
+    return job.room?.sid
+  } catch {
+    return undefined
+  }
 }
 
-function read(get: () => unknown): unknown {
+function jobId(job: InferenceJob): unknown {
   try {
-    return get()
+    return job.id
+  } catch {
+    return undefined
+  }
+}
+
+// The state decides, never the value: before connect the sid may be a placeholder, and it changes on a full reconnect.
+function agentId(job: InferenceJob, given: InferenceRoom | undefined): unknown {
+  try {
+    const room = given ?? job.liveRoom
+    return room?.isConnected === true ? room.localParticipant?.sid : undefined
   } catch {
     return undefined
   }

@@ -1,0 +1,67 @@
+// How an attempt that took too long gives its connection back. Node's own fetch takes a dispatcher, and a dispatcher a
+// limit for the response's headers: that costs a third of an AbortSignal (docs/inference.md has the figures). Every other
+// fetch gets a signal. It decides nothing about the time that counts for the caller: that is the transport's timer.
+
+/** What undici's dispatchers have in common. */
+interface Dispatcher {
+  dispatch(options: object, handler: object): boolean
+}
+
+/** What an attempt is sent with, and how to cut it. */
+export interface Limited {
+  init: RequestInit
+  cut(reason: unknown): void
+}
+
+const GLOBAL = Symbol.for('undici.globalDispatcher.1')
+const nodeFetch = globalThis.fetch
+
+// The dispatcher's interface is that of undici's majors 6 and 7; another one gets signals.
+const isKnown = /^[67]\./.test(process.versions.undici ?? '')
+
+/** The connection is given back this much after the caller's own time is over, so that the caller's error is the first. */
+const GRACE_MS = 1000
+
+const limited = new WeakMap<Dispatcher, Map<number, Dispatcher>>()
+
+/** Limits an attempt. `signal` is the caller's own. */
+export function limit(
+  given: typeof fetch | undefined,
+  request: RequestInit,
+  signal: AbortSignal | undefined,
+  timeoutMs: number,
+): Limited {
+  const init: Omit<RequestInit, 'dispatcher'> & { dispatcher?: unknown } = request
+  const dispatcher = given === undefined && globalThis.fetch === nodeFetch && isKnown ? baseOf(init) : undefined
+  if (dispatcher !== undefined) {
+    init.dispatcher = withLimit(dispatcher, timeoutMs + GRACE_MS)
+    return { init: request, cut: () => {} }
+  }
+  const controller = new AbortController()
+  init.signal = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal])
+  return { init: request, cut: (reason) => controller.abort(reason) }
+}
+
+function baseOf(init: { dispatcher?: unknown }): Dispatcher | undefined {
+  const base = init.dispatcher ?? (globalThis as { [GLOBAL]?: unknown })[GLOBAL]
+  return typeof (base as Dispatcher | undefined)?.dispatch === 'function' ? (base as Dispatcher) : undefined
+}
+
+function withLimit(base: Dispatcher, headersTimeout: number): Dispatcher {
+  let byTime = limited.get(base)
+  if (byTime === undefined) {
+    byTime = new Map()
+    limited.set(base, byTime)
+  }
+  let dispatcher = byTime.get(headersTimeout)
+  if (dispatcher === undefined) {
+    // Everything else a dispatcher has (a mock says that it is one) is found on the base.
+    dispatcher = Object.create(base, {
+      dispatch: {
+        value: (options: object, handler: object) => base.dispatch({ ...options, headersTimeout }, handler),
+      },
+    }) as Dispatcher
+    byTime.set(headersTimeout, dispatcher)
+  }
+  return dispatcher
+}
