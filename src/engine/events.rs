@@ -37,7 +37,7 @@ pub(super) fn meaning(router: &Arc<Router>, room: u64, message: Message) -> Mean
         Message::Eos(_) => return Meaning::Ended(None),
         Message::DataPacketReceived(packet) => data(router, packet),
         Message::ByteStreamOpened(event) => give_back(router, event.reader.handle.id),
-
+        Message::TextStreamOpened(event) => give_back(router, event.reader.handle.id),
         Message::DataTrackPublished(event) => give_back(router, event.track.handle.id),
         message => of_a_track(router, room, message)
             .or_else(|message| of_a_participant(router, message))

@@ -10,7 +10,6 @@ use crate::engine::native;
 use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
-
 use crate::engine::router::Router;
 use crate::engine::ConnectOptions;
 use crate::engine::Connected;
