@@ -69,7 +69,7 @@ pub fn agents(
     Ok(agents)
 }
 
-const AGENT_KEYS: &[&str] = &[
+pub(super) const AGENT_KEYS: &[&str] = &[
     "name",
     "enabled",
     "job_types",
