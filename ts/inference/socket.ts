@@ -30,6 +30,7 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   readonly #handle: Handle
   #inbox: readonly (string | Uint8Array)[] = []
   #next = 0
+  #goodbye: Promise<void> | undefined
   #bell: { rung: Promise<void>; ring: () => void } | undefined
 
   private constructor(handle: Handle) {
@@ -107,7 +108,9 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   async close(code = 1000, reason = ''): Promise<void> {
     const checked = code === 1000 ? code : checkInteger(code, 'code', 3000, 4999)
     if (Buffer.byteLength(checkString(reason, 'reason')) > 123) throw invalid('reason', 'at most 123 bytes', reason)
-    await awaitNative(() => this.#handle.close(checked, reason))
+    // The first goodbye counts: two calls into the core may overtake each other.
+    this.#goodbye ??= awaitNative(() => this.#handle.close(checked, reason))
+    await this.#goodbye
     await this.closed
   }
 
