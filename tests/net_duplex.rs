@@ -23,6 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::WebSocketStream;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 type Server = WebSocketStream<TcpStream>;
@@ -41,7 +42,7 @@ async fn pair_with(options: DuplexOptions, wake: Wake) -> (Server, Duplex) {
             .await
             .expect("an upgrade")
     };
-    let (server, duplex) = tokio::join!(accept, Duplex::open(&url, &[], options, wake));
+    let (server, duplex) = tokio::join!(accept, Duplex::open(&url, &[], options, wake, CancellationToken::new()));
     (server, duplex.expect("connected"))
 }
 

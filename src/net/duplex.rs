@@ -14,6 +14,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::net::ws;
@@ -103,12 +104,14 @@ pub struct Duplex {
 }
 
 impl Duplex {
-    /// Connects and upgrades. Dropping the future abandons both. `wake` must not block.
+    /// Connects and upgrades. Dropping the future abandons both. `wake` must not block; `cut` ends the connection
+    /// without a goodbye.
     pub async fn open(
         url: &Url,
         headers: &[(String, String)],
         options: DuplexOptions,
         wake: Wake,
+        cut: CancellationToken,
     ) -> Result<Duplex, WsError> {
         let (sender, receiver) = ws::connect(url, headers, &options.ws).await?;
         let (queue, incoming) = mpsc::channel(options.receive_queue.max(1));
@@ -119,6 +122,7 @@ impl Duplex {
             queue,
             goodbyes,
             wake: Arc::clone(&wake),
+            cut,
             options,
         };
         tokio::spawn(async move {
@@ -147,6 +151,8 @@ impl Duplex {
     /// Waits until there is room for a message, or the socket has ended.
     pub async fn ready(&self) -> Result<(), SendError> {
         tokio::select! {
+            // The writer may outlive the end for a moment: the end counts.
+            biased;
             _ = self.ended() => Err(SendError::Ended),
             ready = self.sender.ready() => ready,
         }
@@ -221,6 +227,7 @@ struct Pump {
     queue: mpsc::Sender<Incoming>,
     goodbyes: mpsc::Receiver<Goodbye>,
     wake: Wake,
+    cut: CancellationToken,
     options: DuplexOptions,
 }
 
@@ -229,6 +236,7 @@ impl Pump {
         loop {
             let permit = tokio::select! {
                 goodbye = self.goodbyes.recv() => return self.leave(receiver, goodbye).await,
+                () = self.cut.cancelled() => return End::Local,
                 permit = self.queue.reserve() => permit,
             };
             let Ok(permit) = permit else {
@@ -248,6 +256,7 @@ impl Pump {
                         drop(permit);
                         return self.leave(receiver, goodbye).await;
                     }
+                    () = self.cut.cancelled() => return End::Local,
                     frame = receiver.next() => frame,
                     () = tokio::time::sleep_until(heard + patience) => {
                         if asked {

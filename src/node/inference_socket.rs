@@ -42,6 +42,7 @@ use crate::node::convert;
 use crate::node::error::spawn;
 use crate::node::error::throw;
 use crate::node::inference::pairs;
+use crate::node::runtime::Environment;
 
 /// One hour: no limit of a socket is longer.
 const MAX_MS: i64 = 3_600_000;
@@ -126,16 +127,17 @@ pub struct InferenceSocketHandle {
     /// Whether a reader found nothing and is to be called.
     waiting: Arc<AtomicBool>,
     cancelled: CancellationToken,
-    /// Ends what waits for the socket when its environment dies.
-    gone: CancellationToken,
+    /// Cuts the connection when the environment ends.
+    cut: CancellationToken,
 }
 
 #[napi]
 impl InferenceSocketHandle {
     /// Checks everything and connects nothing. Throws `CONFIG_INVALID`.
     #[napi(constructor, catch_unwind)]
-    pub fn new(options: InferenceSocketOptions) -> napi::Result<Self> {
-        Self::build(options).map_err(throw)
+    pub fn new(env: Env, options: InferenceSocketOptions) -> napi::Result<Self> {
+        let cut = Environment::of(&env)?.over.child_token();
+        Self::build(options, cut).map_err(throw)
     }
 
     /// Connects and upgrades. Call it once; never rejects for what the network does. `receive` is called with what has
@@ -153,10 +155,12 @@ impl InferenceSocketHandle {
         let (url, headers, options) =
             (self.url.clone(), self.headers.clone(), self.options.clone());
         let (socket, cancelled) = (Arc::clone(&self.socket), self.cancelled.clone());
+        let cut = self.cut.clone();
         let attempt = async move {
             let attempt = tokio::select! {
                 () = cancelled.cancelled() => return Ok(opened("cancelled", None, "cancelled")),
-                attempt = Duplex::open(&url, &headers, options, wake) => attempt,
+                () = cut.cancelled() => return Ok(opened("cancelled", None, "cancelled")),
+                attempt = Duplex::open(&url, &headers, options, wake, cut.clone()) => attempt,
             };
             Ok(match attempt {
                 Ok(duplex) => match socket.set(duplex) {
@@ -238,13 +242,10 @@ impl InferenceSocketHandle {
     /// Waits until there is room for a message: false when the socket has ended instead.
     #[napi(catch_unwind)]
     pub fn ready<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, bool>> {
-        let (socket, gone) = (Arc::clone(&self.socket), self.gone.clone());
+        let socket = Arc::clone(&self.socket);
         let wait = async move {
             Ok(match socket.get() {
-                Some(duplex) => tokio::select! {
-                    () = gone.cancelled() => false,
-                    ready = duplex.ready() => ready.is_ok(),
-                },
+                Some(duplex) => duplex.ready().await.is_ok(),
                 None => false,
             })
         };
@@ -257,13 +258,10 @@ impl InferenceSocketHandle {
         &self,
         env: &'env Env,
     ) -> napi::Result<PromiseRaw<'env, InferenceSocketEnd>> {
-        let (socket, gone) = (Arc::clone(&self.socket), self.gone.clone());
+        let socket = Arc::clone(&self.socket);
         let wait = async move {
             Ok(match socket.get() {
-                Some(duplex) => tokio::select! {
-                    () = gone.cancelled() => end_of(End::Local),
-                    end = duplex.ended() => end_of(end),
-                },
+                Some(duplex) => end_of(duplex.ended().await),
                 None => end_of(End::Local),
             })
         };
@@ -283,7 +281,7 @@ fn end_of(end: End) -> InferenceSocketEnd {
 }
 
 impl InferenceSocketHandle {
-    fn build(given: InferenceSocketOptions) -> Result<Self, Error> {
+    fn build(given: InferenceSocketOptions, cut: CancellationToken) -> Result<Self, Error> {
         let url = Url::parse(&given.url)
             .map_err(|_| Error::new(Code::ConfigInvalid, "the socket's URL cannot be parsed"))?;
         let duration = |value: f64, path: &str| {
@@ -312,7 +310,7 @@ impl InferenceSocketHandle {
             socket: Arc::default(),
             waiting: Arc::default(),
             cancelled: CancellationToken::new(),
-            gone: CancellationToken::new(),
+            cut,
         })
     }
 
@@ -353,7 +351,7 @@ impl InferenceSocketHandle {
 impl Drop for InferenceSocketHandle {
     fn drop(&mut self) {
         self.cancelled.cancel();
-        self.gone.cancel();
+        self.cut.cancel();
     }
 }
 

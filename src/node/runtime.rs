@@ -11,6 +11,7 @@ use std::sync::Weak;
 
 use napi::Env;
 use napi_derive::napi;
+use tokio_util::sync::CancellationToken;
 
 use super::audio;
 use super::room::Membership;
@@ -28,6 +29,8 @@ thread_local! {
 pub(super) struct Environment {
     members: Mutex<Vec<Weak<Membership>>>,
     pub(super) audio: audio::Delivery,
+    /// Cancelled at the end of the environment: what hangs on it is cut.
+    pub(super) over: CancellationToken,
 }
 
 impl Environment {
@@ -61,6 +64,7 @@ impl Environment {
             member.abandon();
         }
         self.audio.end();
+        self.over.cancel();
     }
 }
 
