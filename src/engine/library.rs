@@ -31,13 +31,46 @@ const FILE_NAME: &str = "liblivekit_ffi.dylib";
 #[cfg(not(any(target_os = "linux", target_os = "macos")))]
 const FILE_NAME: &str = "livekit_ffi.dll";
 
-/// SHA-256 and size of the library in the pinned wheel (`livekit` 1.1.21), by platform.
-const PINS: &[(&str, &str, u64, &str)] = &[(
-    "linux",
-    "x86_64",
-    28_196_848,
-    "05a58fc83b3515cd4e984a66c69c22e0aad09eadb6e972edde626488dafbf5ad",
-)];
+/// The library in the pinned wheel (`livekit` 1.1.21) of one platform, in the words of `std::env::consts`.
+struct Pin {
+    os: &'static str,
+    arch: &'static str,
+    bytes: u64,
+    sha256: &'static str,
+}
+
+const PINS: &[Pin] = &[
+    Pin {
+        os: "linux",
+        arch: "x86_64",
+        bytes: 28_196_848,
+        sha256: "05a58fc83b3515cd4e984a66c69c22e0aad09eadb6e972edde626488dafbf5ad",
+    },
+    Pin {
+        os: "linux",
+        arch: "aarch64",
+        bytes: 22_872_776,
+        sha256: "8550643d4d19d5426965a4743c1626dde68c717ee44bc82d45d220a5a3162e9a",
+    },
+    Pin {
+        os: "macos",
+        arch: "aarch64",
+        bytes: 18_286_592,
+        sha256: "41ad8dfc42f2cf0e959231947556d961e49f9d402511a96ee3c230463139d735",
+    },
+    Pin {
+        os: "macos",
+        arch: "x86_64",
+        bytes: 23_152_200,
+        sha256: "e635bde8a0d1fb1158d0a7909d91fcf51722b9ab16d3055c9956e0d520ebc830",
+    },
+    Pin {
+        os: "windows",
+        arch: "x86_64",
+        bytes: 25_057_792,
+        sha256: "6795bb63c0a72566d68243d3bd0b40ee5c2a122bbaf8f6db9021a8bbd8bc4e43",
+    },
+];
 
 static DIRECTORY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
@@ -73,14 +106,11 @@ fn unreadable(path: &Path, error: &std::io::Error) -> EngineError {
 
 /// Refuses every file but the pinned one. Reads the whole file: 28 MB, once per process.
 pub(super) fn verify(path: &Path) -> Result<(), EngineError> {
-    let pin = PINS
-        .iter()
-        .find(|pin| pin.0 == std::env::consts::OS && pin.1 == std::env::consts::ARCH);
-    let Some((_, _, size, digest)) = pin else {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let Some(pin) = PINS.iter().find(|pin| pin.os == os && pin.arch == arch) else {
         return Err(EngineError::Unavailable(format!(
-            "no media library is pinned for {} on {}: rooms need linux on x86_64 with glibc 2.28 or newer",
-            std::env::consts::OS,
-            std::env::consts::ARCH
+            "LiveKit publishes no media library for {os} on {arch}: expected linux or macos on x86_64 or aarch64, \
+             or windows on x86_64"
         )));
     };
     let wrong = |found: String| {
@@ -95,8 +125,9 @@ pub(super) fn verify(path: &Path) -> Result<(), EngineError> {
         .metadata()
         .map_err(|error| unreadable(path, &error))?
         .len();
-    if length != *size {
-        return Err(wrong(format!("expected {size} bytes, got {length}")));
+    if length != pin.bytes {
+        let expected = pin.bytes;
+        return Err(wrong(format!("expected {expected} bytes, got {length}")));
     }
     let mut hasher = Sha256::new();
     let mut block = vec![0_u8; 1 << 18];
@@ -108,8 +139,9 @@ pub(super) fn verify(path: &Path) -> Result<(), EngineError> {
         }
     }
     let found = hex::encode(hasher.finalize());
-    if found != *digest {
-        return Err(wrong(format!("expected SHA-256 {digest}, got {found}")));
+    if found != pin.sha256 {
+        let expected = pin.sha256;
+        return Err(wrong(format!("expected SHA-256 {expected}, got {found}")));
     }
     Ok(())
 }
@@ -233,5 +265,22 @@ impl Abi for Library {
     fn drop_handle(&self, handle: u64) -> bool {
         // SAFETY: the function takes any number and answers `false` for one it does not know.
         unsafe { (self.drop_handle)(handle) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_library_that_does_not_load_names_the_path_the_loader_and_the_usual_causes() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(FILE_NAME);
+        std::fs::write(&path, b"not an image").expect("writable");
+        let refused = Library::load(&path).err().expect("no image").to_string();
+        let shown = path.display().to_string();
+        for part in [shown.as_str(), "musl", "noexec", "glibc", "2.28"] {
+            assert!(refused.contains(part), "{part}: {refused}");
+        }
     }
 }
