@@ -3,9 +3,8 @@
 
 mod support;
 
-use std::time::Duration;
-
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use livekit_token::TokenVerifier;
 use roomhook::worker::Acceptance;
