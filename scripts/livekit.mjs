@@ -43,6 +43,17 @@ export class LiveKitServer {
 
   /** Starts a server with its own ports, keys and configuration file. */
   static async start() {
+    // A port that was free a moment ago can be taken by the time the server binds it: then others are chosen.
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await LiveKitServer.#startOnce()
+      } catch (error) {
+        if (attempt === 3 || !/address already in use/.test(String(error))) throw error
+      }
+    }
+  }
+
+  static async #startOnce() {
     const [port, tcpPort, udpPort] = [await freeTcpPort(), await freeTcpPort(), await freeUdpPort()]
     const folder = await mkdtemp(join(tmpdir(), 'roomhook-livekit-'))
     const server = new LiveKitServer(port, folder)
@@ -64,7 +75,12 @@ export class LiveKitServer {
     }
     // JSON is YAML, so no YAML writer is needed.
     await writeFile(join(folder, 'livekit.yaml'), JSON.stringify(config))
-    await server.launch()
+    try {
+      await server.launch()
+    } catch (error) {
+      await server[Symbol.asyncDispose]()
+      throw error
+    }
     return server
   }
 

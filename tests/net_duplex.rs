@@ -42,7 +42,10 @@ async fn pair_with(options: DuplexOptions, wake: Wake) -> (Server, Duplex) {
             .await
             .expect("an upgrade")
     };
-    let (server, duplex) = tokio::join!(accept, Duplex::open(&url, &[], options, wake, CancellationToken::new()));
+    let (server, duplex) = tokio::join!(
+        accept,
+        Duplex::open(&url, &[], options, wake, CancellationToken::new())
+    );
     (server, duplex.expect("connected"))
 }
 
