@@ -17,6 +17,8 @@ use std::path::PathBuf;
 use std::process::Child;
 use std::process::Command;
 use std::process::Stdio;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -306,12 +308,24 @@ fn answers_ok(port: u16) -> bool {
     attempt().is_ok_and(|answer| answer.ends_with("OK"))
 }
 
+/// A port below the range from which the system gives ports to outgoing connections, one of which could otherwise take it
+/// before the server binds it. No two calls of this process get the same one.
+fn free_port(is_free: impl Fn(u16) -> bool) -> u16 {
+    static CALLS: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let call = CALLS.fetch_add(1, Ordering::Relaxed);
+        let step = std::process::id().wrapping_mul(97).wrapping_add(call) % 22_000;
+        let port = 10_000 + step as u16;
+        if is_free(port) {
+            return port;
+        }
+    }
+}
+
 pub fn free_tcp_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("an address").port()
+    free_port(|port| TcpListener::bind(("127.0.0.1", port)).is_ok())
 }
 
 pub fn free_udp_port() -> u16 {
-    let socket = UdpSocket::bind("127.0.0.1:0").expect("a free port");
-    socket.local_addr().expect("an address").port()
+    free_port(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok())
 }
