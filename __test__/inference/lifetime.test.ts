@@ -1,5 +1,5 @@
-// What a socket does to the life of its process and of a worker thread. Plain JavaScript on the native binding in child
-// processes: the process under test must not be the test runner's.
+// What a socket does to the life of its process. Plain JavaScript on the native binding in child processes: the process
+// under test must not be the test runner's.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -49,34 +49,4 @@ test('an open socket keeps the process alive until the gateway closes it', async
   const said: string[] = []
   expect(await run(source, (line) => said.push(line))).toBe(0)
   expect(said).toEqual(['peer 4001'])
-})
-
-test('a worker thread that ends takes its open socket along', async () => {
-  await using gateway = await startGateway()
-  gateway.judge = false
-  const url = `${gateway.url.replace('http', 'ws')}/stt`
-  const inside = `(async () => {
-    ${opening(url)}
-    const { parentPort } = await import('node:worker_threads')
-    parentPort.postMessage('open')
-  })()`
-  const source = `
-    const { Worker } = await import('node:worker_threads')
-    const worker = new Worker(${JSON.stringify(inside)}, { eval: true })
-    await new Promise((resolve) => worker.once('message', resolve))
-    await worker.terminate()
-    process.stdout.write('terminated')
-    setInterval(() => undefined, 1000)`
-  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  try {
-    const [event] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
-    expect(String(event)).toBe('terminated')
-    // The process lives on, so only the end of the thread's environment can have closed the connection.
-    await gateway.requests[0]?.gone
-    expect(child.exitCode).toBeNull()
-  } finally {
-    child.kill('SIGKILL')
-  }
 })
