@@ -28,7 +28,7 @@ export declare class InferenceGateway {
   socketUrl(service: string, query: Array<Array<string>>): string
 }
 
-/** One socket. The end of its environment cuts the connection. */
+/** One socket. Close it: a worker thread that ends leaves the connection open. */
 export declare class InferenceSocketHandle {
   /** Checks everything and connects nothing. Throws `CONFIG_INVALID`. */
   constructor(options: InferenceSocketOptions)
