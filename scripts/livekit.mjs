@@ -26,6 +26,8 @@ export class LiveKitServer {
   /** @type {import('node:child_process').ChildProcess | undefined} */
   #process
   #log = ''
+  /** @type {Set<() => void>} */
+  #readers = new Set()
   #folder
 
   /**
@@ -93,6 +95,7 @@ export class LiveKitServer {
     for (const stream of [child.stdout, child.stderr]) {
       stream.on('data', (chunk) => {
         this.#log = (this.#log + chunk).slice(-200_000)
+        for (const read of this.#readers) read()
       })
     }
     const deadline = Date.now() + 15_000
@@ -112,6 +115,32 @@ export class LiveKitServer {
   /** What the server logged, newest 200 kB. */
   get log() {
     return this.#log
+  }
+
+  /**
+   * The first log line that contains all of these texts; waits for it, 10 s at most.
+   * @param {string[]} texts
+   * @returns {Promise<string>}
+   */
+  logLine(...texts) {
+    return new Promise((resolve, reject) => {
+      const read = () => {
+        const line = this.#log.split('\n').find((each) => texts.every((text) => each.includes(text)))
+        if (line === undefined) return
+        stop()
+        resolve(line)
+      }
+      const timer = setTimeout(() => {
+        stop()
+        reject(new Error(`livekit-server did not log ${texts.join(' … ')}:\n${this.#log}`))
+      }, 10_000)
+      const stop = () => {
+        clearTimeout(timer)
+        this.#readers.delete(read)
+      }
+      this.#readers.add(read)
+      read()
+    })
   }
 
   /**
