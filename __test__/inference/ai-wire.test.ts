@@ -125,41 +125,4 @@ describe.each(MAJORS)('on the wire with ai %i', (major) => {
       expect(request.header('x-livekit-agent-id')).toBe(`PA_${name}`)
     }
   })
-
-  test('reranking and streaming speech models keep their type and carry the headers', async () => {
-    const mock = (name: string, options: object) => new (sdk.test[name] as new (options: object) => object)(options)
-    const hooks = createHeaderHooks()
-    hooks.on('before_llm_request', () => ({ headers: { 'X-Turn': 't1' } }))
-    const seen: unknown[] = []
-    const ranker = mock('MockRerankingModelV3', {
-      doRerank: async (options: { headers?: Record<string, string> }) => {
-        seen.push(options.headers?.['x-turn'])
-        return { ranking: [{ index: 0, relevanceScore: 1 }] }
-      },
-    })
-    await hooks.turn({}, () => sdk.ai.rerank({ model: withHeaders(ranker), query: 'q', documents: ['a', 'b'] }))
-    expect(seen).toEqual(['t1'])
-    if (sdk.ai.experimental_streamSpeech === undefined) return
-    const voice = mock('Experimental_MockStreamingSpeechModelV4', {
-      doStream: async (options: { headers?: Record<string, string> }) => {
-        seen.push(options.headers?.['x-turn'])
-        const audio = { type: 'audio', audio: new Uint8Array(2), audioFormat: { type: 'audio/pcm', rate: 16_000 } }
-        return { stream: ReadableStream.from([{ type: 'stream-start', warnings: [] }, audio, { type: 'finish' }]) }
-      },
-    })
-    await hooks.turn({}, () => sdk.ai.experimental_streamSpeech?.({ model: withHeaders(voice), text: 'hi' }).usage)
-    const ear = mock('MockTranscriptionModelV4', {
-      doStream: async (options: { headers?: Record<string, string> }) => {
-        seen.push(options.headers?.['x-turn'])
-        return { stream: ReadableStream.from([{ type: 'finish', text: 'hello', segments: [] }]) }
-      },
-    })
-    const inputAudioFormat = { type: 'audio/pcm', rate: 16_000 }
-    const audio = new ReadableStream({ start: (controller) => controller.close() })
-    await hooks.turn(
-      {},
-      () => sdk.ai.experimental_streamTranscribe?.({ model: withHeaders(ear), audio, inputAudioFormat }).text,
-    )
-    expect(seen).toEqual(['t1', 't1', 't1'])
-  })
 })

@@ -1,5 +1,6 @@
-// Every way into a model that the AI SDK has, one row each: how it is called, and how many requests it makes. A row may
-// return a function that reads its stream; the tests call it outside of the turn.
+// Every function of the AI SDK that makes requests to a model, one row each: how it is called, and how many requests it
+// makes. A row may return a function that reads its stream; the tests call it outside of the turn. The ways in which a
+// model gets to these functions are in entry-points-ways.ts.
 
 import { collect, type Major, type Sdk } from '../support/ai-sdk.js'
 import type { Gateway } from '../support/gateway.js'
@@ -139,6 +140,37 @@ const text: Row[] = [
       return () => collect(result.textStream)
     },
   },
+  {
+    name: 'an agent as a stream for a user interface',
+    needs: 'chat',
+    requests: 3,
+    async run(sdk, { chat }, gateway) {
+      loop(gateway)
+      const uiMessages = [{ id: 'u1', role: 'user', parts: [{ type: 'text', text: prompt }] }]
+      const stream = await sdk.ai.createAgentUIStream({ agent: agent(sdk, chat), uiMessages })
+      return () => collect(stream)
+    },
+  },
+  {
+    name: 'streamTextLowMemory',
+    needs: 'chat',
+    majors: [7],
+    requests: 1,
+    run(sdk, { chat }) {
+      const result = sdk.ai.experimental_streamTextLowMemory?.({ model: chat, prompt })
+      return () => collect(result.textStream)
+    },
+  },
+  {
+    name: 'streamLanguageModelCall',
+    needs: 'chat',
+    majors: [7],
+    requests: 1,
+    async run(sdk, { chat }) {
+      const result = await sdk.ai.experimental_streamLanguageModelCall?.({ model: chat, prompt })
+      return () => collect(result.stream)
+    },
+  },
 ]
 
 function agent(sdk: Sdk, model: object) {
@@ -147,70 +179,6 @@ function agent(sdk: Sdk, model: object) {
   ) => { generate(o: object): Promise<object>; stream(o: object): Promise<{ textStream: AsyncIterable<string> }> }
   return new ToolLoopAgent({ model, tools: { weather: sun(sdk) }, stopWhen: sdk.steps(5) })
 }
-
-const ways: Row[] = [
-  {
-    name: 'a retry after 500',
-    needs: 'chat',
-    requests: 2,
-    run(sdk, { chat }, gateway) {
-      gateway.faults.push({ status: 500, headers: { 'retry-after-ms': '1' } })
-      return sdk.ai.generateText({ model: chat, prompt })
-    },
-  },
-  {
-    name: 'a retry of a stream after 429',
-    needs: 'chat',
-    requests: 2,
-    run(sdk, { chat }, gateway) {
-      gateway.faults.push({ status: 429, headers: { 'retry-after-ms': '1' } })
-      const result = sdk.ai.streamText({ model: chat, prompt })
-      return () => collect(result.textStream)
-    },
-  },
-  {
-    name: 'a fallback model',
-    needs: 'chat',
-    requests: 2,
-    async run(sdk, { chat, fallback }, gateway) {
-      gateway.faults.push({ status: 404 })
-      return sdk.ai.generateText({ model: chat, prompt }).catch(() => sdk.ai.generateText({ model: fallback, prompt }))
-    },
-  },
-  {
-    name: 'a model id as text',
-    needs: 'chat',
-    requests: 1,
-    async run(sdk, { provider }) {
-      const global = globalThis as { AI_SDK_DEFAULT_PROVIDER?: object }
-      global.AI_SDK_DEFAULT_PROVIDER = provider
-      try {
-        return await sdk.ai.generateText({ model: 'openai/gpt-5-mini', prompt })
-      } finally {
-        delete global.AI_SDK_DEFAULT_PROVIDER
-      }
-    },
-  },
-  {
-    name: 'a provider registry',
-    needs: 'chat',
-    requests: 1,
-    run(sdk, { provider }) {
-      const registry = sdk.ai.createProviderRegistry({ lk: provider })
-      return sdk.ai.generateText({ model: registry.languageModel('lk:openai/gpt-5-mini'), prompt })
-    },
-  },
-  {
-    name: 'a model inside middleware',
-    needs: 'chat',
-    requests: 1,
-    run(sdk, { chat }) {
-      const middleware = sdk.ai.simulateStreamingMiddleware()
-      const result = sdk.ai.streamText({ model: sdk.ai.wrapLanguageModel({ model: chat, middleware }), prompt })
-      return () => collect(result.textStream)
-    },
-  },
-]
 
 const kinds: Row[] = [
   {
@@ -286,5 +254,5 @@ export function silence(): Uint8Array {
   return file
 }
 
-/** All rows. */
-export const ENTRY_POINTS: readonly Row[] = [...text, ...ways, ...kinds]
+/** The functions of the SDK, one row each. */
+export const ENTRY_POINTS: readonly Row[] = [...text, ...kinds]

@@ -1,13 +1,14 @@
 // S2-17: every way into a model carries what the hooks added, once a turn, in both majors of the AI SDK. The rows are in
-// entry-points-rows.ts; what they are called with is here.
+// entry-points-rows.ts and entry-points-ways.ts; what they are called with is here.
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit, withHeaders } from '../../ts/ai.js'
-import { createHeaderHooks, type InferenceJob } from '../../ts/inference/index.js'
+import { createHeaderHooks, type InferenceJob, inferenceFetch } from '../../ts/inference/index.js'
 import { setLogger } from '../../ts/log.js'
 import { loadSdk, MAJORS, type Sdk, vendors } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { ENTRY_POINTS, type Subject } from './entry-points-rows.js'
+import { WAYS } from './entry-points-ways.js'
 
 setLogger({ sink: () => {} })
 
@@ -45,6 +46,21 @@ const subjects: Record<string, (sdk: Sdk, gateway: Gateway) => Subject> = {
       provider,
     }
   },
+  "a vendor's provider over inferenceFetch": (sdk, gateway) => {
+    // Retries are the SDK's: one layer.
+    const fetch = inferenceFetch({ ...gateway.keys, baseURL: gateway.url, job, retry: false })
+    const { openai, compatible } = vendors(sdk, gateway, { fetch })
+    gateway.judge = true
+    return {
+      chat: compatible('gpt-5-mini'),
+      fallback: compatible('gpt-4o'),
+      embedding: openai.embedding('embedder'),
+      image: compatible.imageModel('painter'),
+      speech: openai.speech('voice'),
+      transcription: openai.transcription('ear'),
+      provider: compatible,
+    }
+  },
   'livekit()': (_sdk, gateway) => {
     const provider = livekit({ ...gateway.keys, baseURL: gateway.url, job })
     return {
@@ -64,6 +80,7 @@ const subjects: Record<string, (sdk: Sdk, gateway: Gateway) => Subject> = {
 const absent: Record<string, readonly (keyof Subject)[]> = {
   "withHeaders over a vendor's models": ['streamingSpeech', 'streamingTranscription'],
   'withHeaders over a whole provider': ['streamingSpeech', 'streamingTranscription'],
+  "a vendor's provider over inferenceFetch": ['streamingSpeech', 'streamingTranscription'],
   'livekit()': ['embedding', 'image'],
 }
 
@@ -74,7 +91,7 @@ describe.each(MAJORS)('with ai %i', (major) => {
   })
 
   describe.each(Object.entries(subjects))('%s', (name, make) => {
-    const rows = ENTRY_POINTS.filter(
+    const rows = [...ENTRY_POINTS, ...WAYS].filter(
       (row) => (row.majors?.includes(major) ?? true) && (absent[name]?.includes(row.needs) ?? false) === false,
     )
     test.each(rows)('S2-17: $name carries the hook’s header and the attribution', async (row) => {

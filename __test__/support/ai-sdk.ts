@@ -15,7 +15,9 @@ export type SdkFunction = (...args: any[]) => any
 
 /** The functions that both majors have under the same name. */
 type Common =
+  | 'createAgentUIStream'
   | 'createProviderRegistry'
+  | 'customProvider'
   | 'embed'
   | 'embedMany'
   | 'generateObject'
@@ -26,6 +28,7 @@ type Common =
   | 'streamText'
   | 'tool'
   | 'wrapLanguageModel'
+  | 'wrapProvider'
 
 /** One major: its functions by name. */
 export interface Sdk {
@@ -76,9 +79,9 @@ export async function loadSdk(major: Major): Promise<Sdk> {
 type Factories = Record<'chatModel' | 'embedding' | 'imageModel' | 'speech' | 'transcription', SdkFunction>
 
 /** A vendor's providers against the local gateway, which then takes any key. */
-export function vendors(sdk: Sdk, gateway: Gateway) {
+export function vendors(sdk: Sdk, gateway: Gateway, more: object = {}) {
   gateway.judge = false
-  const settings = { baseURL: gateway.url, apiKey: 'vendor-key', name: 'vendor' }
+  const settings = { baseURL: gateway.url, apiKey: 'vendor-key', name: 'vendor', ...more }
   return {
     openai: sdk.openai.createOpenAI(settings) as Factories,
     compatible: sdk.compatible.createOpenAICompatible({ ...settings, includeUsage: true }) as SdkFunction & Factories,

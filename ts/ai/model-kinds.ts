@@ -17,8 +17,8 @@ const MODEL_CALLS = [
   'doRerank',
   'doStart',
   'doDecide',
+  'doEvaluate',
   'doExtract',
-  'doStartBatch',
 ] as const
 
 const PROVIDER_FACTORIES = [
@@ -46,12 +46,9 @@ function hasFunction(value: object, names: readonly string[]): boolean {
 export function isModel(value: unknown): value is ModelLike {
   if (typeof value !== 'object' || value === null) return false
   const { specificationVersion, modelId } = value as Partial<ModelLike>
-  return (
-    typeof specificationVersion === 'string' &&
-    /^v[234]$/.test(specificationVersion) &&
-    typeof modelId === 'string' &&
-    hasFunction(value, MODEL_CALLS)
-  )
+  if (typeof specificationVersion !== 'string' || !/^v[234]$/.test(specificationVersion)) return false
+  // Batches name the model of each request, and have none themselves.
+  return (typeof modelId === 'string' && hasFunction(value, MODEL_CALLS)) || hasFunction(value, ['doStartBatch'])
 }
 
 /** Whether a value makes models: an object or function with at least one of the factories that providers have. */

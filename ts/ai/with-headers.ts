@@ -37,6 +37,7 @@ const CALLS: ReadonlySet<string> = new Set([
   'doStart',
   'doStatus',
   'doDecide',
+  'doEvaluate',
   'doExtract',
   'doStartBatch',
   'doGetBatchStatus',
