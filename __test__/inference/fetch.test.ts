@@ -145,6 +145,20 @@ describe('on the wire', () => {
     )
   })
 
+  test.each(['extra_headers', 'extra_body', 'extra_query'])(
+    'S0-11: %s alone is taken out of a text and of bytes',
+    async (name) => {
+      await using gateway = await startGateway()
+      using _logs = new CapturedLogs()
+      const ask = open(gateway)
+      const body = JSON.stringify({ model: 'm', messages: [], [name]: { 'X-Extra': 'yes' } })
+      await ask('chat/completions', { ...chat(), body })
+      await ask('chat/completions', { ...chat(), body: new TextEncoder().encode(body) })
+      for (const request of gateway.requests) expect(request.body).toEqual({ model: 'm', messages: [] })
+      expect(gateway.requests).toHaveLength(2)
+    },
+  )
+
   test('S0-13: where enabled each attempt has a fresh session id that nobody overrides', async () => {
     await using gateway = await startGateway()
     using _logs = new CapturedLogs()

@@ -84,7 +84,7 @@ function wrapModel<M extends object>(model: M & ModelLike, add: Add): M {
     if (!CALLS.has(name)) return value.bind(model)
     return (call: { headers?: CallHeaders } | undefined, ...rest: unknown[]) => {
       const headers = add(model, call?.headers)
-      return Reflect.apply(value, model, [headers === undefined ? call : { ...call, headers }, ...rest])
+      return Reflect.apply(value, model, [headers === undefined ? call : Object.assign({}, call, { headers }), ...rest])
     }
   })
 }

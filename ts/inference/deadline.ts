@@ -7,9 +7,9 @@ interface Dispatcher {
   dispatch(options: object, handler: object): boolean
 }
 
-/** What an attempt is sent with, and how to cut it. */
+/** What is added to an attempt's init, and how to cut the attempt. */
 export interface Limited {
-  init: RequestInit
+  extra: { dispatcher: unknown } | { signal: AbortSignal }
   cut(reason: unknown): void
 }
 
@@ -24,26 +24,26 @@ const GRACE_MS = 1000
 
 const limited = new WeakMap<Dispatcher, Map<number, Dispatcher>>()
 
-/** Limits an attempt. `signal` is the caller's own. */
+const nothing = (): void => undefined
+
+/** Limits an attempt. `init` and `signal` are the caller's own. */
 export function limit(
   given: typeof fetch | undefined,
-  request: RequestInit,
+  init: RequestInit | undefined,
   signal: AbortSignal | undefined,
   timeoutMs: number,
 ): Limited {
-  const init: Omit<RequestInit, 'dispatcher'> & { dispatcher?: unknown } = request
   const dispatcher = given === undefined && globalThis.fetch === nodeFetch && isKnown ? baseOf(init) : undefined
   if (dispatcher !== undefined) {
-    init.dispatcher = withLimit(dispatcher, timeoutMs + GRACE_MS)
-    return { init: request, cut: () => {} }
+    return { extra: { dispatcher: withLimit(dispatcher, timeoutMs + GRACE_MS) }, cut: nothing }
   }
   const controller = new AbortController()
-  init.signal = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal])
-  return { init: request, cut: (reason) => controller.abort(reason) }
+  const both = signal === undefined ? controller.signal : AbortSignal.any([signal, controller.signal])
+  return { extra: { signal: both }, cut: (reason) => controller.abort(reason) }
 }
 
-function baseOf(init: { dispatcher?: unknown }): Dispatcher | undefined {
-  const base = init.dispatcher ?? (globalThis as { [GLOBAL]?: unknown })[GLOBAL]
+function baseOf(init: { dispatcher?: unknown } | undefined): Dispatcher | undefined {
+  const base = init?.dispatcher ?? (globalThis as { [GLOBAL]?: unknown })[GLOBAL]
   return typeof (base as Dispatcher | undefined)?.dispatch === 'function' ? (base as Dispatcher) : undefined
 }
 

@@ -171,8 +171,8 @@ function finish(
 function send(transport: Transport, prepared: PreparedCall, token: string): Promise<Outcome> {
   const { input, headers, choices, signal } = prepared
   const { fetch: given, timeoutMs } = transport
-  const dressed = attemptInit(prepared, attemptHeaders(transport, choices, headers, token, false))
-  const { init, cut } = limit(given, dressed, signal, timeoutMs)
+  const { extra, cut } = limit(given, prepared.init, signal, timeoutMs)
+  const init = attemptInit(prepared, attemptHeaders(transport, choices, headers, token, false), extra)
   return new Promise((resolve) => {
     let late = false
     const timer = setTimeout(() => {
