@@ -10,7 +10,7 @@ const source = resolve(import.meta.dirname, '../ts')
 /** Path prefix below `ts/` → floor; the longest matching prefix wins. Files of floor 3 and up may import their equals. */
 const FLOORS: Record<string, number> = {
   errors: 0,
-  log: 0,
+  log: 1,
   native: 1,
   options: 1,
   events: 2,

@@ -36,7 +36,7 @@ export function kindOf(value: unknown): string {
   if (typeof value === 'number') return Number.isFinite(value) ? `the number ${value}` : String(value)
   if (typeof value === 'object') {
     const name = (value as object).constructor?.name
-    return name === undefined || name === 'Object' ? 'an object' : `a ${name}`
+    return typeof name !== 'string' || name === 'Object' ? 'an object' : `a ${name}`
   }
   if (typeof value === 'undefined') return 'undefined'
   return `a ${typeof value}`

@@ -230,7 +230,13 @@ export class Gateway implements AsyncDisposable {
     recorded.session = session
     let react = (_message: SessionMessage): void => {}
     const socket = new ServerSocket(request, stream, head, {
-      message: (data) => react(JSON.parse(data.toString()) as SessionMessage),
+      message: (data) => {
+        try {
+          react(JSON.parse(data.toString()) as SessionMessage)
+        } catch {
+          socket.close(1007)
+        }
+      },
       close: (code) => gone(code),
     })
     react = recorded.path.startsWith('/tts')

@@ -1,6 +1,8 @@
 // Which header names and values may go on a wire, and which names belong to the SDK. It refuses to look at who asked:
 // the merge decides that. The same rules in Rust are src/inference/name.rs; tests/vectors/headers.json holds both to them.
 
+import { checkString } from '../options.js'
+
 /** Why an entry was not sent. */
 export type DropReason =
   | 'name-invalid'
@@ -87,7 +89,10 @@ export function printableName(name: string): string {
 /**
  * Percent-encodes a text (a display name, say) so that it fits a header value: UTF-8, everything escaped but
  * `A-Z a-z 0-9 - _ . ! ~ * ' ( )`. `decodeURIComponent` gives it back; a lone surrogate becomes U+FFFD.
+ *
+ * @throws {ConfigError} `CONFIG_INVALID` for anything but a string.
  */
 export function encodeHeaderValue(text: string): string {
+  checkString(text, 'text')
   return encodeURIComponent(Buffer.from(text, 'utf8').toString('utf8'))
 }

@@ -2,6 +2,7 @@
 // a convenience. It refuses to let a header leave the scope it was captured for.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { checkFunction, checkString, invalid } from '../options.js'
 import { type HeaderTarget, inScopes, type Scope } from './scope.js'
 
 /** One captured header. Later ones override earlier ones of the same name. */
@@ -31,11 +32,12 @@ export class HeaderTurn {
 
   /** The turn's headers for one call; without a target only those that may go anywhere. A new object each time. */
   headers(target: HeaderTarget = {}): Record<string, string> {
-    return { ...this.shared(target) }
+    return { ...this.shared(checkTarget(target)) }
   }
 
   /** Runs a function inside the turn: calls made in it, and in what it starts, carry the headers. */
   run<R>(fn: () => R): R {
+    checkFunction(fn, 'fn')
     if (this.#captured.length === 0 && running.getStore() === undefined) return fn()
     const others = (running.getStore() ?? []).filter((turn) => turn.#registry !== this.#registry)
     return running.run([...others, this], fn)
@@ -58,11 +60,15 @@ function merge(entries: readonly Captured[]): Readonly<Record<string, string>> {
 /**
  * The headers that a call made now must carry: those of the turn given, else of the turns the running async context is
  * inside of, an inner one above an outer one. `undefined` when there are none.
+ *
+ * @throws {ConfigError} `CONFIG_INVALID` for a target or turn that is none.
  */
 export function turnHeaders(
   target: HeaderTarget = {},
   turn?: HeaderTurn | undefined,
 ): Readonly<Record<string, string>> | undefined {
+  checkTarget(target)
+  if (turn !== undefined && !(turn instanceof HeaderTurn)) throw invalid('turn', 'a turn', turn)
   const turns = turn === undefined ? running.getStore() : [turn]
   if (turns === undefined) return undefined
   if (turns.length === 1) {
@@ -85,4 +91,12 @@ export function turnHeaders(
 function isEmpty(headers: Readonly<Record<string, string>>): boolean {
   for (const _ in headers) return false
   return true
+}
+
+function checkTarget(target: HeaderTarget): HeaderTarget {
+  if (typeof target !== 'object' || target === null) throw invalid('target', 'an object', target)
+  const { provider, baseURL } = target
+  if (provider !== undefined) checkString(provider, 'target.provider')
+  if (baseURL !== undefined) checkString(baseURL, 'target.baseURL')
+  return target
 }

@@ -1,7 +1,7 @@
 // Tracks: what a publication carries once it is there. A local audio track carries an AudioSource; a remote one is read
 // with an AudioStream. They refuse to know rooms: publishing is the local participant's work.
 
-import { callNative, type native } from '../native.js'
+import { callNative, native } from '../native.js'
 import { checkString, invalid } from '../options.js'
 import { AudioSource } from './audio-source.js'
 import { type StreamState, TrackKind } from './enums.js'
@@ -21,6 +21,7 @@ export abstract class Track {
 
   /** @internal */
   constructor(core: native.NativeTrack) {
+    if (!(core instanceof native.NativeTrack)) throw invalid('core', 'a track of the native core', core)
     this.native = core
     this.info = JSON.parse(callNative(() => core.info())) as TrackInfo
   }
