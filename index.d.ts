@@ -28,7 +28,7 @@ export declare class InferenceGateway {
   socketUrl(service: string, query: Array<Array<string>>): string
 }
 
-/** One socket. Close it: a worker thread that ends leaves the connection open. */
+/** One socket. The end of its worker thread cuts the connection. */
 export declare class InferenceSocketHandle {
   /** Checks everything and connects nothing. Throws `CONFIG_INVALID`. */
   constructor(options: InferenceSocketOptions)

@@ -1,5 +1,5 @@
-// What a socket does to the life of its process. Plain JavaScript on the native binding in child processes: the process
-// under test must not be the test runner's.
+// What a socket does to the life of its process and of a worker thread. Plain JavaScript on the native binding in child
+// processes: the process under test must not be the test runner's.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -49,4 +49,43 @@ test('an open socket keeps the process alive until the gateway closes it', async
   const said: string[] = []
   expect(await run(source, (line) => said.push(line))).toBe(0)
   expect(said).toEqual(['peer 4001'])
+})
+
+test.each([
+  ['is terminated', '', 'await worker.terminate()'],
+  ['exits', 'process.exit(0)', 'await exited'],
+  ['throws', "setImmediate(() => { throw new Error('expected by the test') })", 'await exited'],
+])('a worker thread that %s takes its open socket along', async (_how, atOnce, afterwards) => {
+  await using gateway = await startGateway()
+  gateway.judge = false
+  const url = `${gateway.url.replace('http', 'ws')}/stt`
+  const inside = `(async () => {
+    ${opening(url)}
+    const { parentPort } = await import('node:worker_threads')
+    parentPort.postMessage('open')
+    ${atOnce}
+  })()`
+  // The main thread has loaded the addon too: its runtime lives on, and only the end of the thread can cut the socket.
+  const source = `
+    await import(${JSON.stringify(binding)})
+    const { Worker } = await import('node:worker_threads')
+    const worker = new Worker(${JSON.stringify(inside)}, { eval: true })
+    worker.on('error', () => undefined)
+    const exited = new Promise((resolve) => worker.once('exit', resolve))
+    await new Promise((resolve) => worker.once('message', resolve))
+    ${afterwards}
+    process.stdout.write('ended')
+    setInterval(() => undefined, 1000)`
+  const child = spawn(process.execPath, ['--input-type=module', '--eval', source], {
+    cwd: fileURLToPath(new URL('.', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
+  try {
+    const [said] = await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+    expect(String(said)).toBe('ended')
+    await gateway.requests[0]?.gone
+    expect(child.exitCode).toBeNull()
+  } finally {
+    child.kill('SIGKILL')
+  }
 })

@@ -30,6 +30,8 @@ export class ServerSocket {
       `HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ${accept}\r\n\r\n`,
     )
     stream.on('data', (chunk: Buffer) => this.#read(chunk))
+    // Sockets of Node's HTTP server stay half open: a peer that is gone without a goodbye only ever ends.
+    stream.on('end', () => stream.end())
     stream.on('error', () => this.#end(1006))
     stream.on('close', () => this.#end(1006))
     if (head.length > 0) this.#read(head)

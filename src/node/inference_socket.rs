@@ -117,7 +117,7 @@ fn array<'env>(env: &'env Env, messages: Vec<Incoming>) -> napi::Result<Array<'e
     Ok(array)
 }
 
-/// One socket. Close it: a worker thread that ends leaves the connection open.
+/// One socket. The end of its worker thread cuts the connection.
 #[napi]
 pub struct InferenceSocketHandle {
     url: Url,
