@@ -132,7 +132,7 @@ async fn s1_14_an_address_without_a_desk_is_one_warning_and_no_failure() {
 
 #[tokio::test]
 async fn a_404_from_the_dispatchers_own_desk_is_about_that_job_alone() {
-    let (url, mut requests) = desk(&[404, 200]).await;
+    let (url, mut requests) = desk(&[404, 200, 404]).await;
     let client = StatusClient::new();
     let (one, two) = (job(&url, true), job(&url, true));
     one.push(success());
@@ -142,7 +142,14 @@ async fn a_404_from_the_dispatchers_own_desk_is_about_that_job_alone() {
     ));
     two.push(success());
     assert_eq!(client.flush(&two).await, Delivery::Delivered);
-    bodies(&mut requests, 2).await;
+    // Another job that the desk does not know is not worth another warning.
+    let three = job(&url, true);
+    three.push(success());
+    assert!(matches!(
+        client.flush(&three).await,
+        Delivery::Unsupported { first: false, .. }
+    ));
+    bodies(&mut requests, 3).await;
 }
 
 #[tokio::test]

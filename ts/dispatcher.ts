@@ -100,6 +100,12 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
     if (type === 'delivered' && 'parsed' in event && !event.parsed) {
       log.warn('an endpoint took a job without a readable answer', { reason: 'accepted_unparsed', jobId: event.jobId })
     }
+    if (type === 'delivered' && 'identityMismatch' in event && event.identityMismatch === true) {
+      log.warn('an endpoint took a job under an identity that its token does not carry; the token decides', {
+        reason: 'identity_mismatch',
+        jobId: event.jobId,
+      })
+    }
     this.deliver(type, event as never)
   }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::dispatcher::machine::cut_error;
 use crate::dispatcher::machine::Outcome;
+use crate::dispatcher::machine::Reading;
 use crate::net::http::Answer;
 use crate::net::http::NetError;
 use crate::retry::parse_retry_after;
@@ -18,10 +19,12 @@ struct Body {
     accepted: bool,
     #[serde(default)]
     error: Option<String>,
+    #[serde(default)]
+    participant_identity: Option<String>,
 }
 
-/// Judges one attempt; `now_ms` is for a `Retry-After` that is a date.
-pub fn judge(result: Result<Answer, NetError>, now_ms: i64) -> Outcome {
+/// Judges one attempt; `identity` is the token's subject, `now_ms` is for a `Retry-After` that is a date.
+pub fn judge(result: Result<Answer, NetError>, identity: &str, now_ms: i64) -> Outcome {
     let answer = match result {
         Ok(answer) => answer,
         Err(error) if error.retryable() => {
@@ -40,7 +43,7 @@ pub fn judge(result: Result<Answer, NetError>, now_ms: i64) -> Outcome {
     };
     let why = format!("it answered {}", answer.status);
     match Verdict::of(answer.status) {
-        Verdict::Answered => accepted(&answer),
+        Verdict::Answered => accepted(&answer, identity),
         Verdict::Retry => Outcome::Retry {
             why,
             retry_after_ms: answer
@@ -57,17 +60,24 @@ pub fn judge(result: Result<Answer, NetError>, now_ms: i64) -> Outcome {
     }
 }
 
-fn accepted(answer: &Answer) -> Outcome {
+/// An agent that names another identity than the token's joins under the token's all the same, because LiveKit looks at
+/// nothing else. To send it away would start a second agent beside it.
+fn accepted(answer: &Answer, identity: &str) -> Outcome {
     let body = answer.body.as_deref().map(serde_json::from_slice::<Body>);
-    match body {
-        Some(Ok(Body { accepted: true, .. })) => Outcome::Accepted { parsed: true },
-        Some(Ok(Body { error, .. })) => Outcome::Rejected {
-            reason: error
-                .map(|text| cut_error(&text))
-                .filter(|text| !text.is_empty()),
+    let reading = match body {
+        Some(Ok(body)) if !body.accepted => {
+            let reason = body.error.map(|text| cut_error(&text));
+            return Outcome::Rejected {
+                reason: reason.filter(|text| !text.is_empty()),
+            };
+        }
+        Some(Ok(body)) => match body.participant_identity.as_deref() {
+            Some(named) if !named.is_empty() && named != identity => Reading::OtherIdentity,
+            _ => Reading::Clear,
         },
-        _ => Outcome::Accepted { parsed: false },
-    }
+        _ => Reading::Unreadable,
+    };
+    Outcome::Accepted { reading }
 }
 
 #[cfg(test)]
@@ -82,8 +92,19 @@ mod tests {
                 retry_after: retry_after.map(str::to_owned),
                 body: Some(Bytes::from(body.to_owned())),
             }),
+            "agent-1",
             0,
         )
+    }
+
+    fn clear() -> Outcome {
+        let reading = Reading::Clear;
+        Outcome::Accepted { reading }
+    }
+
+    fn unreadable() -> Outcome {
+        let reading = Reading::Unreadable;
+        Outcome::Accepted { reading }
     }
 
     fn retry(why: &str, retry_after_ms: Option<u64>) -> Outcome {
@@ -106,17 +127,13 @@ mod tests {
         for (status, body, outcome) in [
             (
                 200,
-                r#"{"accepted":true,"participant_identity":"x"}"#,
-                Outcome::Accepted { parsed: true },
+                r#"{"accepted":true,"participant_identity":"agent-1"}"#,
+                clear(),
             ),
-            (204, "", Outcome::Accepted { parsed: false }),
-            (200, "ok", Outcome::Accepted { parsed: false }),
-            (200, "{}", Outcome::Accepted { parsed: false }),
-            (
-                200,
-                r#"{"accepted":"yes"}"#,
-                Outcome::Accepted { parsed: false },
-            ),
+            (204, "", unreadable()),
+            (200, "ok", unreadable()),
+            (200, "{}", unreadable()),
+            (200, r#"{"accepted":"yes"}"#, unreadable()),
             (
                 200,
                 r#"{"accepted":false,"error":"busy"}"#,
@@ -158,13 +175,42 @@ mod tests {
     }
 
     #[test]
+    fn another_identity_than_the_tokens_is_noticed_and_the_job_is_taken_all_the_same() {
+        for (body, reading) in [
+            (r#"{"accepted":true}"#, Reading::Clear),
+            (
+                r#"{"accepted":true,"participant_identity":null}"#,
+                Reading::Clear,
+            ),
+            (
+                r#"{"accepted":true,"participant_identity":""}"#,
+                Reading::Clear,
+            ),
+            (
+                r#"{"accepted":true,"participant_identity":"ai-agent-1"}"#,
+                Reading::OtherIdentity,
+            ),
+            (
+                r#"{"accepted":true,"participant_identity":7}"#,
+                Reading::Unreadable,
+            ),
+        ] {
+            assert_eq!(
+                answer(200, body, None),
+                Outcome::Accepted { reading },
+                "{body}"
+            );
+        }
+    }
+
+    #[test]
     fn an_answer_too_long_to_read_counts_as_taken() {
         let answer = Answer {
             status: 200,
             retry_after: None,
             body: None,
         };
-        assert_eq!(judge(Ok(answer), 0), Outcome::Accepted { parsed: false });
+        assert_eq!(judge(Ok(answer), "agent-1", 0), unreadable());
     }
 
     #[test]
@@ -175,14 +221,14 @@ mod tests {
             (NetError::Timeout(10), true),
             (NetError::Broken("reset".to_owned()), true),
         ] {
-            let outcome = judge(Err(error), 0);
+            let outcome = judge(Err(error), "agent-1", 0);
             assert!(
                 matches!(outcome, Outcome::Retry { in_doubt, .. } if in_doubt == doubt),
                 "{outcome:?}"
             );
         }
         assert!(matches!(
-            judge(Err(NetError::Header), 0),
+            judge(Err(NetError::Header), "agent-1", 0),
             Outcome::Permanent { .. }
         ));
     }

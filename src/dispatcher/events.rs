@@ -109,6 +109,8 @@ pub enum Event {
         attempt: u32,
         /// Whether it said so readably; false = a 2xx without a readable body.
         parsed: bool,
+        /// Whether it named another identity than the token's, which decides.
+        identity_mismatch: bool,
     },
     /// An endpoint does not want a job.
     Rejected {

@@ -40,7 +40,7 @@ async fn deliver(shared: &Shared, agent_name: &str, endpoint: usize, mut webhook
         let result = webhook
             .post(&shared.http, target, now / 1_000, timeout)
             .await;
-        let Outcome::Retry { retry_after_ms, .. } = answer::judge(result, now) else {
+        let Outcome::Retry { retry_after_ms, .. } = answer::judge(result, "", now) else {
             return;
         };
         let elapsed = (shared.clock.now_ms() - began).max(0) as u64;

@@ -71,7 +71,10 @@ impl Bench {
     }
 
     pub async fn with_urls(urls: &[String], more: Value) -> Bench {
-        let server = LiveKitServer::start();
+        Bench::on(LiveKitServer::start(), urls, more).await
+    }
+
+    pub async fn on(server: LiveKitServer, urls: &[String], more: Value) -> Bench {
         let dispatcher = start(&options(server.url().as_str(), urls, more))
             .await
             .expect("the dispatcher starts");

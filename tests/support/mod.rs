@@ -49,6 +49,21 @@ pub struct LiveKitServer {
 
 impl LiveKitServer {
     pub fn start() -> Self {
+        LiveKitServer::logging("info")
+    }
+
+    /// One that also logs what it has heard from workers, the only sign that a load report has arrived.
+    pub fn telling_what_it_hears() -> Self {
+        LiveKitServer::logging("debug")
+    }
+
+    /// Waits until the server knows that a worker that was full has room again.
+    pub async fn knows_of_room(&self) {
+        self.log_line_with("worker status changed", "WS_AVAILABLE")
+            .await;
+    }
+
+    fn logging(level: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let port = free_tcp_port();
         let udp_port = free_udp_port();
@@ -66,7 +81,7 @@ impl LiveKitServer {
                 "stun_servers": [format!("127.0.0.1:{udp_port}")],
             },
             "keys": { API_KEY: API_SECRET },
-            "logging": { "level": "info" },
+            "logging": { "level": level },
         });
         // JSON is YAML, so no YAML writer is needed.
         std::fs::write(folder.path().join("livekit.yaml"), config.to_string()).expect("a config");

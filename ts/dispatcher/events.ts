@@ -48,8 +48,11 @@ export interface DispatcherEventMap {
   attemptStarted: [event: DispatcherEndpointEvent & { attempt: number }]
   /** An attempt failed and will be repeated. */
   attemptFailed: [event: DispatcherEndpointEvent & { attempt: number; reason: string; retryInMs: number }]
-  /** An endpoint took a job; `parsed` is false when a 2xx came without a readable answer. */
-  delivered: [event: DispatcherEndpointEvent & { attempt: number; parsed: boolean }]
+  /**
+   * An endpoint took a job. `parsed` is false when a 2xx came without a readable answer; `identityMismatch` is true when
+   * the answer names another identity than the token, which decides all the same.
+   */
+  delivered: [event: DispatcherEndpointEvent & { attempt: number; parsed: boolean; identityMismatch: boolean }]
   /** An endpoint does not want a job; the next one is asked. */
   rejected: [event: DispatcherEndpointEvent & { reason?: string }]
   /** An endpoint did not take a job; the next one is asked. */

@@ -17,6 +17,7 @@ use crate::dispatcher::job::JobTask;
 use crate::dispatcher::machine::Effect;
 use crate::dispatcher::machine::Input;
 use crate::dispatcher::machine::Notice;
+use crate::dispatcher::machine::Reading;
 use crate::dispatcher::post::JobExtras;
 use crate::dispatcher::post::Webhook;
 use crate::dispatcher::shared::Message;
@@ -128,6 +129,7 @@ impl JobTask {
         });
         let (shared, agent_name) = (self.shared.clone(), self.agent_name());
         let inbox = self.entry.inbox.clone();
+        let identity = record.identity.0.clone();
         let task = self.shared.tasks.spawn(async move {
             let Some(target) = shared
                 .agents
@@ -142,7 +144,7 @@ impl JobTask {
                 result = webhook.post(&shared.http, target, now_s, timeout) => result,
                 () = shared.stop.cancelled() => return,
             };
-            let outcome = answer::judge(result, SystemClock.now_ms());
+            let outcome = answer::judge(result, &identity, SystemClock.now_ms());
             let input = Input::Attempted {
                 delivery,
                 attempt,
@@ -178,21 +180,28 @@ impl JobTask {
             Notice::Delivered {
                 endpoint,
                 attempt,
-                parsed,
+                reading,
             } => {
-                if !parsed {
-                    tracing::warn!(
+                match reading {
+                    Reading::Clear => {}
+                    Reading::OtherIdentity => tracing::warn!(
+                        job_id,
+                        reason = "identity_mismatch",
+                        "an endpoint took a job under an identity that its token does not carry; the token decides"
+                    ),
+                    Reading::Unreadable => tracing::warn!(
                         job_id,
                         reason = "accepted_unparsed",
                         "an endpoint took a job without a readable answer"
-                    );
+                    ),
                 }
                 let endpoint = self.shown(endpoint);
                 Event::Delivered {
                     job_id,
                     endpoint,
                     attempt,
-                    parsed,
+                    parsed: reading != Reading::Unreadable,
+                    identity_mismatch: reading == Reading::OtherIdentity,
                 }
             }
             Notice::Rejected { endpoint, reason } => Event::Rejected {

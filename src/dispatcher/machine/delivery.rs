@@ -9,6 +9,7 @@ use crate::dispatcher::machine::Flight;
 use crate::dispatcher::machine::Machine;
 use crate::dispatcher::machine::Notice;
 use crate::dispatcher::machine::Outcome;
+use crate::dispatcher::machine::Reading;
 use crate::dispatcher::machine::Stage;
 use crate::dispatcher::machine::Termination;
 use crate::dispatcher::machine::TOKEN_MARGIN_MS;
@@ -117,7 +118,7 @@ impl Machine {
             return;
         };
         match outcome {
-            Outcome::Accepted { parsed } => {
+            Outcome::Accepted { reading } => {
                 self.record.stage = Stage::Delivered;
                 self.record.token = None;
                 self.in_doubt = false;
@@ -127,7 +128,7 @@ impl Machine {
                     [Effect::Notice(Notice::Delivered {
                         endpoint,
                         attempt,
-                        parsed,
+                        reading,
                     })],
                 );
             }
@@ -280,7 +281,7 @@ impl Machine {
             let delivered = Notice::Delivered {
                 endpoint,
                 attempt,
-                parsed: true,
+                reading: Reading::Clear,
             };
             self.hold_next(Effect::Notice(delivered));
         }

@@ -72,13 +72,24 @@ pub enum Input {
     Tick,
 }
 
+/// How the answer of an endpoint that took a job reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// As the protocol wants it.
+    Clear,
+    /// It names another identity than the token, which decides all the same.
+    OtherIdentity,
+    /// A 2xx without a body that can be read.
+    Unreadable,
+}
+
 /// What came of one attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The endpoint took the job; `parsed` is false when a 2xx came without a readable body.
+    /// The endpoint took the job.
     Accepted {
-        /// Whether the body said so.
-        parsed: bool,
+        /// How its answer reads.
+        reading: Reading,
     },
     /// The endpoint does not want it.
     Rejected {
@@ -234,8 +245,8 @@ pub enum Notice {
         endpoint: usize,
         /// The attempt that did it.
         attempt: u32,
-        /// Whether its answer was readable.
-        parsed: bool,
+        /// How its answer reads.
+        reading: Reading,
     },
     /// An endpoint does not want the job.
     Rejected {

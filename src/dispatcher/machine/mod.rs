@@ -26,6 +26,7 @@ pub use crate::dispatcher::machine::io::Notice;
 pub use crate::dispatcher::machine::io::Outcome;
 pub use crate::dispatcher::machine::io::Output;
 pub use crate::dispatcher::machine::io::Plan;
+pub use crate::dispatcher::machine::io::Reading;
 pub use crate::dispatcher::machine::io::Route;
 pub use crate::dispatcher::machine::io::StatusAnswer;
 pub use crate::dispatcher::machine::io::StatusView;

@@ -30,7 +30,12 @@ fn step() -> impl Strategy<Value = Step> {
         Just(JobStatus::JsFailed)
     ];
     let outcome = prop_oneof![
-        any::<bool>().prop_map(|parsed| Outcome::Accepted { parsed }),
+        prop_oneof![
+            Just(Reading::Clear),
+            Just(Reading::OtherIdentity),
+            Just(Reading::Unreadable)
+        ]
+        .prop_map(|reading| Outcome::Accepted { reading }),
         Just(Outcome::Rejected { reason: None }),
         (any::<bool>(), proptest::option::of(0u64..100_000)).prop_map(
             |(in_doubt, retry_after_ms)| Outcome::Retry {

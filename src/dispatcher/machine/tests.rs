@@ -163,13 +163,15 @@ fn a_job_goes_from_its_offer_to_success_with_a_record_before_each_step() {
     bench.input(Input::Assigned(token()));
     assert_eq!(bench.take(), [post(0, 1, 1)]);
     assert_eq!(bench.stage(), Stage::Delivering);
-    bench.attempted(Outcome::Accepted { parsed: true });
+    bench.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     assert_eq!(
         bench.take(),
         [Effect::Notice(Notice::Delivered {
             endpoint: 0,
             attempt: 1,
-            parsed: true
+            reading: Reading::Clear
         })]
     );
     assert!(
@@ -359,7 +361,7 @@ fn a_status_that_overtakes_the_answer_counts_as_taken() {
     assert!(effects.contains(&Effect::Notice(Notice::Delivered {
         endpoint: 0,
         attempt: 1,
-        parsed: true
+        reading: Reading::Clear
     })));
     assert_eq!(bench.stage(), Stage::Running);
     bench.attempted(retry(true));
@@ -384,7 +386,9 @@ fn a_status_that_overtakes_the_answer_counts_as_taken() {
 #[test]
 fn a_repeat_is_answered_and_a_contradiction_is_a_conflict() {
     let mut bench = Bench::assigned(1);
-    bench.attempted(Outcome::Accepted { parsed: true });
+    bench.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     bench.status(JobStatus::JsRunning);
     let effects = bench.status(JobStatus::JsRunning);
     assert!(matches!(
@@ -408,7 +412,9 @@ fn a_repeat_is_answered_and_a_contradiction_is_a_conflict() {
 #[test]
 fn a_terminated_job_is_told_to_its_endpoint_and_the_agent_has_the_last_word() {
     let mut bench = Bench::assigned(1);
-    bench.attempted(Outcome::Accepted { parsed: true });
+    bench.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     bench.status(JobStatus::JsRunning);
     bench.input(Input::Terminated);
     let told = Effect::PostTerminated {
@@ -430,7 +436,9 @@ fn a_terminated_job_is_told_to_its_endpoint_and_the_agent_has_the_last_word() {
 #[test]
 fn a_terminated_job_whose_agent_says_nothing_fails_after_ten_seconds() {
     let mut bench = Bench::assigned(1);
-    bench.attempted(Outcome::Accepted { parsed: true });
+    bench.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     bench.input(Input::Terminated);
     bench.take();
     assert_eq!(bench.wait(), LAST_WORD_MS);
@@ -475,7 +483,9 @@ fn a_store_that_fails_declines_the_offer() {
 #[test]
 fn a_status_that_cannot_be_written_is_refused_and_written_later() {
     let mut bench = Bench::assigned(1);
-    bench.attempted(Outcome::Accepted { parsed: true });
+    bench.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     let input = Input::Status {
         ticket: 1,
         status: JobStatus::JsRunning,
@@ -521,7 +531,9 @@ fn a_restart_repeats_the_attempt_whose_outcome_nobody_knows() {
     .perform(out);
     assert_eq!(bench.take(), [post(0, 1, 2)]);
     assert_eq!(bench.stored.as_ref().unwrap().bearers, ["b1", "b2"]);
-    bench.attempted(Outcome::Accepted { parsed: true });
+    bench.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     assert_eq!(bench.stage(), Stage::Delivered);
 }
 
@@ -555,6 +567,8 @@ fn a_restart_accounts_for_what_it_cannot_continue() {
         .contains("no longer configured"));
     assert_eq!(restore(&assigned, START, plan(1)), None);
     let mut running = Bench::assigned(1);
-    running.attempted(Outcome::Accepted { parsed: true });
+    running.attempted(Outcome::Accepted {
+        reading: Reading::Clear,
+    });
     assert_eq!(restore(&running.stored, START, plan(1)), None);
 }
