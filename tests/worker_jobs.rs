@@ -4,7 +4,6 @@
 mod support;
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use livekit_token::TokenVerifier;
 use roomhook::worker::Acceptance;
