@@ -43,7 +43,7 @@ describe('createAgent', () => {
     ['request', {}],
     ['name', ''],
     ['name', 5],
-    ...['maxJobs', 'decisionTimeoutMs', 'clockToleranceS', 'maxBodyBytes', 'jobTimeoutMs'].flatMap(
+    ...['maxJobs', 'decisionTimeoutMs', 'clockToleranceS', 'maxBodyBytes', 'bodyTimeoutMs', 'jobTimeoutMs'].flatMap(
       (name): [string, unknown][] => [0, -1, 1.5, Number.NaN, null, '5', 2 ** 60].map((value) => [name, value]),
     ),
     ['shutdownTimeoutMs', -1],

@@ -53,6 +53,11 @@ export interface AgentOptions {
   statusUrl?: string
   /** The largest request body, in bytes, 1 to 1073741824. Default: 2097152. */
   maxBodyBytes?: number
+  /**
+   * How long a request's body may take to arrive, in milliseconds, 1 to 600000; a slower one is answered 408 and not read
+   * further. Default: 10000.
+   */
+  bodyTimeoutMs?: number
 }
 
 /** The options that stay in TypeScript, complete. */
@@ -61,6 +66,7 @@ export interface CompleteOptions {
   request: ((request: JobRequest) => unknown) | undefined
   decisionTimeoutMs: number
   maxBodyBytes: number
+  bodyTimeoutMs: number
   native: native.NativeAgentOptions
 }
 
@@ -81,6 +87,7 @@ const known = [
   'allowedServerUrls',
   'statusUrl',
   'maxBodyBytes',
+  'bodyTimeoutMs',
 ] as const
 
 /** Checks the options and fills in the defaults. */
@@ -89,7 +96,7 @@ export function completeOptions(given: AgentOptions): CompleteOptions {
   const options = checkOptions(given, 'options', known)
   const { request, name, jobTimeoutMs, statusUrl, scheme = 'livekit', maxBodyBytes = 2 * 1024 * 1024 } = options
   const { maxJobs = 100, decisionTimeoutMs = 5_000, shutdownTimeoutMs = 30_000, clockToleranceS = 300 } = options
-  const { allowInsecure = false, allowedServerUrls = [] } = options
+  const { allowInsecure = false, allowedServerUrls = [], bodyTimeoutMs = 10_000 } = options
   if (scheme !== 'livekit' && scheme !== 'standard') throw invalid('options.scheme', "'livekit' or 'standard'", scheme)
   checkBoolean(allowInsecure, 'options.allowInsecure')
   const limited = jobTimeoutMs === undefined ? {} : { jobTimeoutMs: whole(jobTimeoutMs, 'jobTimeoutMs', 1, YEAR_MS) }
@@ -99,6 +106,7 @@ export function completeOptions(given: AgentOptions): CompleteOptions {
       request === undefined ? undefined : checkFunction<(request: JobRequest) => unknown>(request, 'options.request'),
     decisionTimeoutMs: whole(decisionTimeoutMs, 'decisionTimeoutMs', 1, 600_000),
     maxBodyBytes: whole(maxBodyBytes, 'maxBodyBytes', 1, 2 ** 30),
+    bodyTimeoutMs: whole(bodyTimeoutMs, 'bodyTimeoutMs', 1, 600_000),
     native: {
       secrets: completeSecrets(options.secrets),
       standardScheme: scheme === 'standard',

@@ -18,6 +18,9 @@ export interface Head {
 /** The refusal of a body over the limit. */
 export const TOO_LARGE: Answer = { status: 413, body: '{"accepted":false,"error":"Body too large"}' }
 
+/** The refusal of a body that does not arrive. */
+export const TOO_SLOW: Answer = { status: 408, body: '{"accepted":false,"error":"Body too slow"}' }
+
 /** Refuses what need not be read. */
 export function refuseHead(head: Head, maxBodyBytes: number): Answer | undefined {
   if (head.method !== 'POST') return { status: 405, body: '{"accepted":false,"error":"Method not allowed"}' }
@@ -61,14 +64,14 @@ async function answerTo(receiver: Receiver, request: Request): Promise<Answer> {
   const refusal = refuseHead(head, receiver.maxBodyBytes)
   if (refusal !== undefined) return refusal
   if (request.bodyUsed) return receiver.refuseParsedBody()
-  let body: Uint8Array | undefined
+  let body: Uint8Array | Answer
   try {
-    body = await readAll(request.body, receiver.maxBodyBytes)
+    body = await readAll(request.body, receiver)
   } catch {
     // The sender went away in the middle; nobody reads this answer.
     return { status: 400, body: '{"accepted":false,"error":"Incomplete body"}' }
   }
-  if (body === undefined) return TOO_LARGE
+  if (!(body instanceof Uint8Array)) return body
   // `Headers` has joined repeated lines by a comma, which reads as a list of signatures: no line of it is unchecked.
   const lines = LINES.flatMap((name) => {
     const value = headers.get(name)
@@ -77,20 +80,34 @@ async function answerTo(receiver: Receiver, request: Request): Promise<Answer> {
   return receiver.receive(lines, body)
 }
 
-/** Reads a body up to the limit; `undefined` if it is longer, and the rest is not read. */
-async function readAll(stream: ReadableStream<Uint8Array> | null, limit: number): Promise<Uint8Array | undefined> {
+/** Reads a body; too long or too slow, its refusal, and the rest is not read. */
+async function readAll(
+  stream: ReadableStream<Uint8Array> | null,
+  { maxBodyBytes, bodyTimeoutMs }: Receiver,
+): Promise<Uint8Array | Answer> {
   if (stream === null) return new Uint8Array()
   const chunks: Uint8Array[] = []
   let size = 0
   const reader = stream.getReader()
-  for (;;) {
-    const { done, value } = await reader.read()
-    if (done) return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)
-    size += value.byteLength
-    if (size > limit) {
-      void reader.cancel().catch(() => {})
-      return undefined
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<Answer>((resolve) => {
+    timer = setTimeout(resolve, bodyTimeoutMs, TOO_SLOW)
+  })
+  try {
+    for (;;) {
+      const next = await Promise.race([reader.read(), late])
+      if ('status' in next) return refuse(reader, next)
+      if (next.done) return chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks, size)
+      size += next.value.byteLength
+      if (size > maxBodyBytes) return refuse(reader, TOO_LARGE)
+      chunks.push(next.value)
     }
-    chunks.push(value)
+  } finally {
+    clearTimeout(timer)
   }
+}
+
+function refuse(reader: ReadableStreamDefaultReader<Uint8Array>, answer: Answer): Answer {
+  void reader.cancel().catch(() => {})
+  return answer
 }

@@ -2,7 +2,7 @@
 // refuses a body that somebody parsed before. It never throws and never answers twice.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { headersOf, isLine, refuseHead, TOO_LARGE } from './handler.js'
+import { headersOf, isLine, refuseHead, TOO_LARGE, TOO_SLOW } from './handler.js'
 import { type Answer, INTERNAL_ERROR, type Receiver } from './receiver.js'
 
 /** A request listener for `node:http`, and a route handler for Express and what is like it. */
@@ -31,8 +31,9 @@ async function answerTo(receiver: Receiver, request: IncomingMessage): Promise<A
   }
   const refusal = refuseHead(head, receiver.maxBodyBytes)
   if (refusal !== undefined) return refusal
-  const body = await rawBody(request, receiver.maxBodyBytes)
+  const body = await rawBody(request, receiver)
   if (body === 'cut') return undefined
+  if (body === 'tooSlow') return TOO_SLOW
   if (body === 'parsed') return receiver.refuseParsedBody()
   if (body === 'tooLarge' || body.byteLength > receiver.maxBodyBytes) return TOO_LARGE
   return receiver.receive(linesOf(request), body)
@@ -47,35 +48,42 @@ function linesOf({ rawHeaders }: IncomingMessage): string[] {
   return lines
 }
 
+type Read = Uint8Array | 'tooLarge' | 'tooSlow' | 'cut'
+
 /** The bytes as they were sent: kept by somebody before us, or read now. */
-async function rawBody(request: IncomingMessage, limit: number): Promise<Uint8Array | 'parsed' | 'tooLarge' | 'cut'> {
+async function rawBody(request: IncomingMessage, receiver: Receiver): Promise<Read | 'parsed'> {
   const { rawBody: kept, body } = request as { rawBody?: unknown; body?: unknown }
   if (kept instanceof Uint8Array) return kept
   if (typeof kept === 'string') return Buffer.from(kept)
   if (body instanceof Uint8Array) return body
   if (request.readableDidRead || request.readableEnded) return 'parsed'
-  return read(request, limit)
+  return read(request, receiver)
 }
 
-function read(request: IncomingMessage, limit: number): Promise<Uint8Array | 'tooLarge' | 'cut'> {
+function read(request: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Receiver): Promise<Read> {
   return new Promise((resolve) => {
     const chunks: Uint8Array[] = []
     let size = 0
+    const end = (result: Read): void => {
+      clearTimeout(timer)
+      request.off('data', onData).off('end', onEnd)
+      resolve(result)
+    }
+    const giveUp = (result: 'tooLarge' | 'tooSlow'): void => {
+      chunks.length = 0
+      request.pause()
+      end(result)
+    }
     const onData = (chunk: Uint8Array): void => {
       size += chunk.byteLength
-      if (size <= limit) {
-        chunks.push(chunk)
-        return
-      }
-      chunks.length = 0
-      request.off('data', onData)
-      request.pause()
-      resolve('tooLarge')
+      if (size > maxBodyBytes) giveUp('tooLarge')
+      else chunks.push(chunk)
     }
-    request.on('data', onData)
-    request.once('end', () => resolve(Buffer.concat(chunks, size)))
-    request.once('error', () => resolve('cut'))
-    request.once('close', () => resolve('cut'))
+    const onEnd = (): void => end(Buffer.concat(chunks, size))
+    const timer = setTimeout(giveUp, bodyTimeoutMs, 'tooSlow')
+    request.on('data', onData).once('end', onEnd)
+    request.once('error', () => end('cut'))
+    request.once('close', () => end('cut'))
   })
 }
 

@@ -69,6 +69,8 @@ const REFUSAL_LOG_MS = 10_000
 export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDisposable {
   /** @internal */
   readonly maxBodyBytes: number
+  /** @internal */
+  readonly bodyTimeoutMs: number
   readonly #options: CompleteOptions
   readonly #native: native.NativeAgent
   readonly #deciding = new Map<number, Deciding>()
@@ -81,6 +83,7 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     super()
     this.#options = completeOptions(options)
     this.maxBodyBytes = this.#options.maxBodyBytes
+    this.bodyTimeoutMs = this.#options.bodyTimeoutMs
     this.#native = callNative(() => new native.NativeAgent(this.#options.native))
     this.#warnOfWeakSecrets()
   }

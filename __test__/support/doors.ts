@@ -1,11 +1,12 @@
-// The three ways a webhook reaches an agent, each as a real server on a free port.
+// The three ways a webhook reaches an agent, each as a real server on a free port; and agents behind them.
 
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { type AddressInfo, connect } from 'node:net'
 import { Readable } from 'node:stream'
 import express from 'express'
-import type { Agent } from '../../ts/index.js'
+import { type Agent, type AgentOptions, createAgent } from '../../ts/index.js'
+import { SECRET } from './job-webhook.js'
 
 /** A server in front of an agent. */
 export interface Door extends AsyncDisposable {
@@ -59,4 +60,36 @@ export const DOORS: readonly { name: string; open: (agent: Agent) => Promise<Doo
 /** Posts like a dispatcher. */
 export function post(door: Door, webhook: { body: string; headers: Record<string, string> }): Promise<Response> {
   return fetch(door.url, { method: 'POST', ...webhook })
+}
+
+/** Sends raw bytes and gives the head of the answer. */
+export async function raw(port: number, text: string): Promise<string> {
+  const socket = connect(port, '127.0.0.1')
+  let answer = ''
+  socket.on('data', (chunk) => {
+    answer += chunk.toString()
+    if (answer.includes('\r\n\r\n')) socket.destroy()
+  })
+  socket.write(text)
+  await once(socket, 'close')
+  return answer
+}
+
+/** Agents behind one kind of door, until they are closed together. */
+export class Openings {
+  readonly #opened: AsyncDisposable[] = []
+
+  constructor(readonly open: (agent: Agent) => Promise<Door>) {}
+
+  /** An agent that does nothing with its jobs unless told otherwise, and its door. */
+  async agent(options: Partial<AgentOptions>): Promise<{ agent: Agent; door: Door }> {
+    const agent = createAgent({ secrets: SECRET, entry: () => {}, ...options })
+    const door = await this.open(agent)
+    this.#opened.push(door, agent)
+    return { agent, door }
+  }
+
+  async close(): Promise<void> {
+    for (const one of this.#opened.splice(0)) await one[Symbol.asyncDispose]()
+  }
 }
