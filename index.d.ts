@@ -93,7 +93,7 @@ export declare class NativeAudioSource {
 
 /** An open stream of audio. It closes when it is collected. */
 export declare class NativeAudioStream {
-  /** What the index of `receiveAudio` calls this stream. */
+  /** What the index of `takeAudio` calls this stream. */
   get number(): number
   /** Frames dropped because the JavaScript thread was busy. */
   get droppedFrames(): number
@@ -161,7 +161,7 @@ export declare class NativeTrack {
   info(): string
   /** Mutes or unmutes a local track; answers the new state. */
   setMuted(muted: boolean): boolean
-  /** Opens a stream of its audio; the frames come through `receiveAudio`. */
+  /** Opens a stream of its audio; the frames come through `takeAudio`. */
   openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number): NativeAudioStream
 }
 
@@ -369,8 +369,9 @@ export declare function setAudioDoorbell(doorbell: () => void): void
 export declare function setEngineDirectory(directory: string): void
 
 /**
- * Moves the audio that waits into `memory`, 16-bit samples from sample `offset` on. `index`, 32-bit numbers, begins with
- * three: how many frames were moved, how many samples, and the samples the next frame needs (0 = nothing is left). Five a
- * frame follow: stream, offset, samples per channel, channels, rate; no samples per channel = the stream has ended.
+ * Hands over the audio that waits. `index`, 32-bit numbers, begins with two: how many entries follow, and whether something
+ * is left (1) or not (0). Five an entry follow: stream, where its first 16-bit sample is in the memory, samples per channel,
+ * channels, rate; no samples per channel = the stream has ended. Answers the memory if it is another one than before. It is
+ * filled from front to end and never written twice.
  */
-export declare function takeAudio(memory: Uint8Array, offset: number, index: Uint8Array): void
+export declare function takeAudio(index: Uint8Array): ArrayBuffer | null

@@ -1,24 +1,33 @@
 //! Frames of many streams that wait to be taken together, in the order they came. Each stream keeps its newest frames up
-//! to its capacity; its oldest are dropped and counted, because late audio is worth less than audio now.
+//! to its capacity; its oldest are dropped and counted, because late audio is worth less than audio now. The samples stay
+//! where they were written: only where that is changes hands.
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::audio::format::Format;
+use crate::audio::piece::Pen;
+use crate::audio::piece::Piece;
 
-/// Numbers an entry of an index has: stream, offset of its first sample, samples per channel, channels, rate.
+/// Numbers an entry of an index has: stream, where its first sample is in the piece, samples per channel, channels, rate.
 /// An entry of zero samples per channel says that the stream has ended.
 pub const INDEX_WIDTH: usize = 5;
 
-/// What one `take` moved, and what did not fit.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Samples of a piece for each stream that fills it: a third of a second at 48 kHz.
+const SAMPLES_A_STREAM: usize = 16_384;
+/// A piece is made for at least and at most so many streams.
+const STREAMS: std::ops::RangeInclusive<usize> = 2..=64;
+
+/// What one `take` handed over.
+#[derive(Default)]
 pub struct Taken {
     /// Entries written to the index.
     pub entries: usize,
-    /// Samples written.
-    pub samples: usize,
-    /// Samples of the next entry, if something is left.
-    pub next: Option<usize>,
+    /// Where their samples are; `None` if they have none.
+    pub piece: Option<Arc<Piece>>,
+    /// Whether something is left.
+    pub more: bool,
 }
 
 struct Entry {
@@ -26,16 +35,16 @@ struct Entry {
     start: usize,
     length: usize,
     /// `None`: the stream has ended.
-    format: Option<Format>,
+    frame: Option<(Format, Arc<Piece>)>,
 }
 
 impl Entry {
-    fn describe(&self, offset: usize, slot: &mut [u8]) {
-        let (per_channel, channels, rate) = self.format.map_or((0, 0, 0), |format| {
+    fn describe(&self, slot: &mut [u8]) {
+        let (per_channel, channels, rate) = self.frame.as_ref().map_or((0, 0, 0), |(format, _)| {
             let per_channel = self.length as u32 / format.channels.max(1);
             (per_channel, format.channels, format.sample_rate)
         });
-        let numbers = [self.stream, offset as u32, per_channel, channels, rate];
+        let numbers = [self.stream, self.start as u32, per_channel, channels, rate];
         for (place, number) in slot.chunks_exact_mut(4).zip(numbers) {
             place.copy_from_slice(&number.to_ne_bytes());
         }
@@ -47,10 +56,10 @@ impl Entry {
 #[derive(Default)]
 pub struct FrameBatch {
     entries: VecDeque<Entry>,
-    samples: Vec<i16>,
-    /// Samples of dropped frames that still take up room.
-    dead: usize,
     waiting: HashMap<u32, usize>,
+    pen: Option<Pen>,
+    /// Streams that had something in the last batch that was taken whole.
+    streams: usize,
 }
 
 impl FrameBatch {
@@ -69,13 +78,15 @@ impl FrameBatch {
             self.drop_oldest(stream);
         }
         *self.waiting.entry(stream).or_default() += 1;
+        let pen = self.pen_for(samples.len());
+        let start = pen.write(samples);
+        let piece = pen.piece().clone();
         self.entries.push_back(Entry {
             stream,
-            start: self.samples.len(),
+            start,
             length: samples.len(),
-            format: Some(format),
+            frame: Some((format, piece)),
         });
-        self.samples.extend_from_slice(samples);
         full
     }
 
@@ -83,55 +94,59 @@ impl FrameBatch {
     pub fn end(&mut self, stream: u32) {
         self.entries.push_back(Entry {
             stream,
-            start: self.samples.len(),
+            start: 0,
             length: 0,
-            format: None,
+            frame: None,
         });
     }
 
-    /// Moves what fits into `memory`, as 16-bit samples in the machine's byte order from sample `offset` on, and into
-    /// `index`, as 32-bit numbers, `INDEX_WIDTH` a frame.
-    pub fn take(&mut self, memory: &mut [u8], offset: usize, index: &mut [u8]) -> Taken {
+    /// Hands over what lies in one piece, as far as `index` has room: 32-bit numbers, `INDEX_WIDTH` an entry.
+    pub fn take(&mut self, index: &mut [u8]) -> Taken {
         let mut taken = Taken::default();
         for slot in index.chunks_exact_mut(4 * INDEX_WIDTH) {
             let Some(entry) = self.entries.front() else {
                 break;
             };
-            let at = offset.saturating_add(taken.samples);
-            let start = at.saturating_mul(2);
-            let end = start.saturating_add(2 * entry.length);
-            let Some(room) = memory.get_mut(start..end) else {
-                break;
-            };
-            let samples = &self.samples[entry.start..entry.start + entry.length];
-            for (place, sample) in room.chunks_exact_mut(2).zip(samples) {
-                place.copy_from_slice(&sample.to_ne_bytes());
+            if let Some((_, piece)) = &entry.frame {
+                let current = taken.piece.get_or_insert_with(|| piece.clone());
+                if !Arc::ptr_eq(current, piece) {
+                    break;
+                }
             }
-            entry.describe(at, slot);
-            taken.samples += entry.length;
+            entry.describe(slot);
             taken.entries += 1;
             self.entries.pop_front();
         }
-        taken.next = self.entries.front().map(|entry| entry.length);
-        if self.entries.is_empty() {
-            self.clear();
-        } else {
+        taken.more = !self.entries.is_empty();
+        if taken.more {
             self.recount();
+        } else {
+            self.streams = self.waiting.len();
+            self.waiting.clear();
         }
         taken
     }
 
-    /// Forgets everything, and keeps the memory for what comes.
+    /// Forgets everything.
     pub fn clear(&mut self) {
-        self.entries.clear();
-        self.samples.clear();
-        self.waiting.clear();
-        self.dead = 0;
+        *self = FrameBatch::default();
+    }
+
+    /// A pen with room for a frame of so many samples, in a new piece if the old one is full.
+    fn pen_for(&mut self, samples: usize) -> &mut Pen {
+        let old = self.pen.take();
+        let number = old.as_ref().map_or(0, |pen| pen.piece().number());
+        let streams = self.streams.clamp(*STREAMS.start(), *STREAMS.end());
+        let pen = old.filter(|pen| pen.has_room(samples)).unwrap_or_else(|| {
+            let size = samples.max(SAMPLES_A_STREAM * streams);
+            Pen::new(Piece::new(number.wrapping_add(1), size))
+        });
+        self.pen.insert(pen)
     }
 
     fn recount(&mut self) {
         self.waiting.clear();
-        for entry in self.entries.iter().filter(|entry| entry.format.is_some()) {
+        for entry in self.entries.iter().filter(|entry| entry.frame.is_some()) {
             *self.waiting.entry(entry.stream).or_default() += 1;
         }
     }
@@ -140,29 +155,13 @@ impl FrameBatch {
         let oldest = self
             .entries
             .iter()
-            .position(|entry| entry.stream == stream && entry.format.is_some());
-        let Some(entry) = oldest.and_then(|at| self.entries.remove(at)) else {
+            .position(|entry| entry.stream == stream && entry.frame.is_some());
+        if oldest.and_then(|at| self.entries.remove(at)).is_none() {
             return;
-        };
-        self.dead += entry.length;
+        }
         if let Some(count) = self.waiting.get_mut(&stream) {
             *count -= 1;
         }
-        if self.dead * 2 > self.samples.len() {
-            self.compact();
-        }
-    }
-
-    fn compact(&mut self) {
-        let mut end = 0;
-        for entry in &mut self.entries {
-            self.samples
-                .copy_within(entry.start..entry.start + entry.length, end);
-            entry.start = end;
-            end += entry.length;
-        }
-        self.samples.truncate(end);
-        self.dead = 0;
     }
 }
 
@@ -176,52 +175,51 @@ mod tests {
         channels: 1,
     };
 
-    /// Takes what fits into `room` samples from `offset` on and `frames` entries: the memory and the index as numbers.
-    fn take(
-        batch: &mut FrameBatch,
-        room: usize,
-        offset: usize,
-        frames: usize,
-    ) -> (Taken, Vec<i16>, Vec<u32>) {
-        let (mut memory, mut index) = (vec![0; 2 * room], vec![0; 4 * INDEX_WIDTH * frames + 3]);
-        let taken = batch.take(&mut memory, offset, &mut index);
-        let samples = memory
-            .chunks(2)
-            .map(|pair| i16::from_ne_bytes([pair[0], pair[1]]));
-        let numbers = index
-            .chunks_exact(4)
-            .map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
-        (
-            taken,
-            samples.collect(),
-            numbers.take(INDEX_WIDTH * taken.entries).collect(),
-        )
+    struct Frames {
+        /// The piece's number and the index.
+        takes: Vec<(u32, Vec<u32>)>,
+        /// The samples of each frame.
+        samples: Vec<Vec<i16>>,
     }
 
-    fn all(batch: &mut FrameBatch) -> (Vec<i16>, Vec<u32>) {
-        let (taken, mut samples, index) = take(batch, 1_000, 0, 200);
-        assert_eq!(taken.next, None);
-        samples.truncate(taken.samples);
-        (samples, index)
+    /// Takes everything, at most `entries` at a time.
+    fn all(batch: &mut FrameBatch, entries: usize) -> Frames {
+        let (mut takes, mut samples, mut more) = (vec![], vec![], true);
+        while more {
+            // The three bytes too many are left alone.
+            let mut index = vec![0; 4 * INDEX_WIDTH * entries + 3];
+            let taken = batch.take(&mut index);
+            let numbers: Vec<u32> = index
+                .chunks_exact(4)
+                .map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]))
+                .take(INDEX_WIDTH * taken.entries)
+                .collect();
+            let piece = taken.piece.as_deref();
+            for entry in numbers.chunks(INDEX_WIDTH).filter(|entry| entry[2] > 0) {
+                let (start, length) = (entry[1] as usize, (entry[2] * entry[3]) as usize);
+                samples.push(piece.expect("frames have a piece").read(start, length));
+            }
+            takes.push((piece.map_or(0, Piece::number), numbers));
+            more = taken.more;
+        }
+        Frames { takes, samples }
     }
 
     #[test]
-    fn frames_of_all_streams_are_taken_in_one_piece_in_the_order_they_came() {
+    fn frames_of_all_streams_are_taken_together_in_the_order_they_came() {
         let stereo = Format {
             sample_rate: 16_000,
             channels: 2,
         };
         let mut batch = FrameBatch::default();
-        batch.push(1, 9, &[1, 1], MONO);
-        batch.push(2, 9, &[2, 3, 2, 3], stereo);
+        batch.push(1, 9, &[1, -1], MONO);
+        batch.push(2, 9, &[2, 3, -2, i16::MIN, 4, 5], stereo);
         batch.end(1);
         assert!(!batch.is_empty());
-        let (samples, index) = all(&mut batch);
-        assert_eq!(samples, [1, 1, 2, 3, 2, 3]);
-        assert_eq!(
-            index,
-            [1, 0, 2, 1, 48_000, 2, 2, 2, 2, 16_000, 1, 6, 0, 0, 0]
-        );
+        let Frames { takes, samples } = all(&mut batch, 9);
+        assert_eq!(samples, [vec![1, -1], vec![2, 3, -2, i16::MIN, 4, 5]]);
+        let index = [1, 0, 2, 1, 48_000, 2, 4, 3, 2, 16_000, 1, 0, 0, 0, 0];
+        assert_eq!(takes, [(1, index.to_vec())]);
         assert!(batch.is_empty());
     }
 
@@ -233,32 +231,61 @@ mod tests {
             .filter(|sample| batch.push(1, 2, &[*sample; 3], MONO))
             .count();
         assert_eq!(dropped, 3);
-        assert_eq!(all(&mut batch).0, [9, 9, 9, 4, 4, 4, 5, 5, 5]);
+        assert_eq!(all(&mut batch, 9).samples, [[9; 3], [4; 3], [5; 3]]);
     }
 
     #[test]
-    fn what_does_not_fit_waits_for_the_next_take() {
+    fn what_the_index_has_no_room_for_waits() {
         let mut batch = FrameBatch::default();
         batch.push(1, 9, &[1; 4], MONO);
         batch.push(2, 9, &[2; 6], MONO);
-        let (taken, samples, index) = take(&mut batch, 8, 1, 9);
+        let nothing = batch.take(&mut [0; 4 * INDEX_WIDTH - 1]);
+        assert_eq!((nothing.entries, nothing.more), (0, true));
+        let Frames { takes, samples } = all(&mut batch, 1);
+        assert_eq!(takes.len(), 2);
+        assert_eq!(samples, [vec![1; 4], vec![2; 6]]);
+    }
+
+    #[test]
+    fn a_full_piece_is_followed_by_one_as_large_as_the_streams_that_fill_it_need() {
+        let mut batch = FrameBatch::default();
+        let frame = [7; 10_000];
+        let small = 2 * SAMPLES_A_STREAM / frame.len();
+        for stream in 0..small as u32 + 1 {
+            batch.push(stream, 9, &frame, MONO);
+        }
+        let Frames { takes, samples } = all(&mut batch, 99);
+        let pieces: Vec<u32> = takes.iter().map(|(piece, _)| *piece).collect();
+        assert_eq!(pieces, [1, 2], "one take a piece");
+        assert_eq!(takes[1].1[1], 0, "it begins at the front");
+        assert!(samples.iter().all(|samples| samples == &frame));
+        batch.push(1, 9, &[8; 1_000_000], MONO);
+        let huge = batch.take(&mut [0; 4 * INDEX_WIDTH]).piece;
+        assert_eq!(huge.map(|piece| piece.bytes()), Some(2_000_000));
+        batch.push(1, 9, &frame, MONO);
+        let piece = batch.take(&mut [0; 4 * INDEX_WIDTH]).piece;
         assert_eq!(
-            taken,
-            Taken {
-                entries: 1,
-                samples: 4,
-                next: Some(6)
-            }
+            piece.map(|piece| piece.bytes()),
+            Some(2 * 2 * SAMPLES_A_STREAM)
         );
-        assert_eq!((&samples[..], index[1]), (&[0, 1, 1, 1, 1, 0, 0, 0][..], 1));
-        let nothing = Taken {
-            next: Some(6),
-            ..Taken::default()
-        };
-        assert_eq!(take(&mut batch, 8, 9, 9).0, nothing);
-        assert_eq!(take(&mut batch, 8, 0, 0).0, nothing);
-        assert_eq!(take(&mut batch, 8, usize::MAX, 9).0, nothing);
-        assert_eq!(all(&mut batch).0, [2; 6]);
+    }
+
+    #[test]
+    fn what_was_handed_over_is_never_written_again_and_dropped_pieces_are_freed() {
+        let mut batch = FrameBatch::default();
+        batch.push(1, 1, &[1; 480], MONO);
+        let first = batch
+            .take(&mut [0; 4 * INDEX_WIDTH])
+            .piece
+            .expect("it has one");
+        for sample in 2..1_000 {
+            batch.push(1, 1, &[sample; 480], MONO);
+        }
+        assert_eq!(first.read(0, 480), [1; 480]);
+        let freed = Arc::downgrade(&first);
+        drop(first);
+        assert!(freed.upgrade().is_none(), "nobody needs it");
+        assert_eq!(all(&mut batch, 9).samples, [[999; 480]]);
     }
 
     proptest! {
@@ -274,9 +301,12 @@ mod tests {
             for (stream, length) in steps {
                 // Stream 0 stands for a reader that has room for little.
                 if stream == 0 {
-                    let (_, samples, index) = take(&mut batch, 7, 0, 2);
-                    for entry in index.chunks(INDEX_WIDTH) {
-                        got[entry[0] as usize].push(samples[entry[1] as usize]);
+                    let mut index = [0; 4 * INDEX_WIDTH * 2];
+                    let taken = batch.take(&mut index);
+                    for slot in index.chunks(4 * INDEX_WIDTH).take(taken.entries) {
+                        let [stream, start] = [0, 4].map(|at| u32::from_ne_bytes([slot[at], slot[at + 1], slot[at + 2], slot[at + 3]]));
+                        let piece = taken.piece.as_deref().expect("frames have a piece");
+                        got[stream as usize].extend(piece.read(start as usize, 1));
                     }
                     continue;
                 }
@@ -288,9 +318,10 @@ mod tests {
                 let waiting = batch.entries.iter().filter(|entry| entry.stream == stream as u32).count();
                 prop_assert!(waiting <= capacity);
             }
-            let (samples, index) = all(&mut batch);
-            for entry in index.chunks(INDEX_WIDTH) {
-                got[entry[0] as usize].push(samples[entry[1] as usize]);
+            let Frames { takes, samples } = all(&mut batch, 3);
+            let streams = takes.iter().flat_map(|(_, index)| index.chunks(INDEX_WIDTH));
+            for (entry, samples) in streams.zip(samples) {
+                got[entry[0] as usize].push(samples[0]);
             }
             for stream in 1..4 {
                 prop_assert!(got[stream].windows(2).all(|pair| pair[0] < pair[1]), "out of order");

@@ -3,6 +3,7 @@
 
 mod batch;
 mod format;
+mod piece;
 
 pub use batch::FrameBatch;
 pub use batch::Taken;
@@ -15,3 +16,4 @@ pub use format::CHANNELS;
 pub use format::FRAME_SIZES_MS;
 pub use format::QUEUE_SIZES_MS;
 pub use format::SAMPLE_RATES;
+pub use piece::Piece;

@@ -1,10 +1,13 @@
 //! Audio as JavaScript holds it: sources, tracks, streams, and the delivery of all frames of an environment in one call a
-//! tick. A weak thread-safe function is only the doorbell; JavaScript then takes what waits into memory of its own.
+//! tick. A weak thread-safe function is only the doorbell; JavaScript then learns where in shared memory the frames are.
 
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::OnceLock;
 
 use napi::bindgen_prelude::within_runtime_if_available;
+use napi::bindgen_prelude::ArrayBuffer;
 use napi::bindgen_prelude::BufferSlice;
 use napi::bindgen_prelude::Function;
 use napi::bindgen_prelude::PromiseRaw;
@@ -19,6 +22,7 @@ use super::error::spawn;
 use super::error::throw;
 use super::runtime::engine;
 use super::runtime::Environment;
+use crate::audio::Piece;
 use crate::audio::CHANNELS;
 use crate::audio::FRAME_SIZES_MS;
 use crate::audio::QUEUE_SIZES_MS;
@@ -33,7 +37,7 @@ use crate::room::RoomError;
 use crate::room::StreamOptions;
 
 /// Bytes of the numbers an index begins with.
-const INDEX_HEAD: usize = 3 * 4;
+const INDEX_HEAD: usize = 2 * 4;
 
 type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
@@ -41,6 +45,8 @@ type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 #[derive(Default)]
 pub(super) struct Delivery {
     hub: OnceLock<Arc<FrameHub>>,
+    /// The number of the piece of memory that JavaScript got last.
+    piece: AtomicU32,
 }
 
 impl Delivery {
@@ -77,34 +83,51 @@ pub fn set_audio_doorbell(env: Env, doorbell: Function<'_, (), ()>) -> napi::Res
     Ok(())
 }
 
-/// Moves the audio that waits into `memory`, 16-bit samples from sample `offset` on. `index`, 32-bit numbers, begins with
-/// three: how many frames were moved, how many samples, and the samples the next frame needs (0 = nothing is left). Five a
-/// frame follow: stream, offset, samples per channel, channels, rate; no samples per channel = the stream has ended.
-#[napi(
-    catch_unwind,
-    ts_args_type = "memory: Uint8Array, offset: number, index: Uint8Array"
-)]
-pub fn take_audio(
-    env: Env,
-    mut memory: BufferSlice<'_>,
-    offset: f64,
-    mut index: BufferSlice<'_>,
-) -> napi::Result<()> {
-    let offset = convert::unsigned(offset, "offset").map_err(throw)? as usize;
+/// Hands over the audio that waits. `index`, 32-bit numbers, begins with two: how many entries follow, and whether something
+/// is left (1) or not (0). Five an entry follow: stream, where its first 16-bit sample is in the memory, samples per channel,
+/// channels, rate; no samples per channel = the stream has ended. Answers the memory if it is another one than before. It is
+/// filled from front to end and never written twice.
+#[napi(catch_unwind, ts_args_type = "index: Uint8Array")]
+pub fn take_audio<'env>(
+    env: &'env Env,
+    mut index: BufferSlice<'env>,
+) -> napi::Result<Option<ArrayBuffer<'env>>> {
     let Some((head, entries)) = index.split_at_mut_checked(INDEX_HEAD) else {
-        let message = "the index must have room for its three leading numbers";
+        let message = "the index must have room for its two leading numbers";
         return Err(throw(Error::new(Code::ConfigInvalid, message)));
     };
-    let environment = Environment::of(&env)?;
-    let taken = environment.audio.hub()?.take(&mut memory, offset, entries);
-    let next = taken.next.map_or(0, |samples| samples.max(1));
+    let environment = Environment::of(env)?;
+    let delivery = &environment.audio;
+    let taken = delivery.hub()?.take(entries);
     for (place, number) in head
         .chunks_exact_mut(4)
-        .zip([taken.entries, taken.samples, next])
+        .zip([taken.entries as u32, u32::from(taken.more)])
     {
-        place.copy_from_slice(&(number as u32).to_ne_bytes());
+        place.copy_from_slice(&number.to_ne_bytes());
     }
-    Ok(())
+    let Some(piece) = taken.piece else {
+        return Ok(None);
+    };
+    let number = piece.number();
+    let known = delivery.piece.swap(number, Ordering::Relaxed) == number;
+    (!known).then(|| shared(env, piece)).transpose()
+}
+
+/// The piece as JavaScript sees it. The memory lives until both sides have let go of it.
+#[allow(unsafe_code)]
+fn shared(env: &Env, piece: Arc<Piece>) -> napi::Result<ArrayBuffer<'_>> {
+    let (address, bytes) = (piece.address(), piece.bytes());
+    // SAFETY: the address is that of `bytes` bytes, and the finalizer owns a share of the piece, so they outlive the buffer.
+    // Each piece is wrapped once. This side writes through atomics, and only where no frame was announced yet.
+    let buffer =
+        unsafe { ArrayBuffer::from_external(env, address, bytes, piece, |_, piece| drop(piece)) }?;
+    if buffer.as_ptr() == address.cast_const() {
+        return Ok(buffer);
+    }
+    // What such a runtime made is a copy of the silence that was there before the audio.
+    let message = "audio cannot be received: this JavaScript runtime does not allow memory shared with native code \
+                   (external array buffers); use Node.js";
+    Err(throw(Error::new(Code::EngineUnavailable, message)))
 }
 
 fn whole(value: f64, path: &str, range: std::ops::RangeInclusive<u32>) -> napi::Result<u32> {
@@ -156,7 +179,7 @@ impl NativeTrack {
             .map_err(failed)
     }
 
-    /// Opens a stream of its audio; the frames come through `receiveAudio`.
+    /// Opens a stream of its audio; the frames come through `takeAudio`.
     #[napi(catch_unwind)]
     pub fn open_stream(
         &self,
@@ -192,7 +215,7 @@ pub struct NativeAudioStream {
 
 #[napi]
 impl NativeAudioStream {
-    /// What the index of `receiveAudio` calls this stream.
+    /// What the index of `takeAudio` calls this stream.
     #[napi(getter, catch_unwind)]
     pub fn number(&self) -> u32 {
         self.stream.number()

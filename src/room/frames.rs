@@ -34,9 +34,7 @@ type Doorbell = Box<dyn Fn() + Send + Sync>;
 pub struct FrameHub {
     doorbell: Doorbell,
     streams: Mutex<Streams>,
-    filling: Mutex<FrameBatch>,
-    /// Only the consumer locks it, so that it never waits for a frame being added.
-    draining: Mutex<FrameBatch>,
+    waiting: Mutex<FrameBatch>,
     work: Notify,
     ringing: AtomicBool,
 }
@@ -58,29 +56,28 @@ impl FrameHub {
         Arc::new(FrameHub {
             doorbell: Box::new(doorbell),
             streams: Mutex::default(),
-            filling: Mutex::default(),
-            draining: Mutex::default(),
+            waiting: Mutex::default(),
             work: Notify::new(),
             ringing: AtomicBool::new(false),
         })
     }
 
-    /// Moves what waits into `memory` from sample `offset` on, and what it is into `index`, as `FrameBatch::take` does.
-    /// The consumer repeats it after a ring until nothing is left.
-    pub fn take(&self, memory: &mut [u8], offset: usize, index: &mut [u8]) -> Taken {
-        let mut draining = lock(&self.draining);
-        if draining.is_empty() {
-            // Before the batch is taken: a frame added from here on rings again.
-            self.ringing.store(false, Ordering::SeqCst);
-            std::mem::swap(&mut *draining, &mut *lock(&self.filling));
+    /// Hands over what waits, as `FrameBatch::take` does. The consumer repeats it after a ring until nothing is left.
+    pub fn take(&self, index: &mut [u8]) -> Taken {
+        let mut waiting = lock(&self.waiting);
+        self.ringing.store(false, Ordering::SeqCst);
+        let taken = waiting.take(index);
+        if taken.more {
+            // A consumer that stops half-way is rung again.
+            self.work.notify_one();
         }
-        draining.take(memory, offset, index)
+        taken
     }
 
     /// Forgets all streams: the consumer is gone.
     pub fn close(&self) {
         lock(&self.streams).open.clear();
-        lock(&self.filling).clear();
+        lock(&self.waiting).clear();
         self.work.notify_one();
     }
 
@@ -110,7 +107,7 @@ impl FrameHub {
     }
 
     fn must_ring(&self) -> bool {
-        !lock(&self.filling).is_empty() && !self.ringing.load(Ordering::SeqCst)
+        !lock(&self.waiting).is_empty() && !self.ringing.load(Ordering::SeqCst)
     }
 
     /// The tick, until no stream is left and nobody must be told of what they left behind.
@@ -125,9 +122,9 @@ impl FrameHub {
 
     fn add(&self, add: impl FnOnce(&mut FrameBatch)) {
         let first = {
-            let mut filling = lock(&self.filling);
-            let first = filling.is_empty();
-            add(&mut filling);
+            let mut waiting = lock(&self.waiting);
+            let first = waiting.is_empty();
+            add(&mut waiting);
             first
         };
         if first {
@@ -186,8 +183,8 @@ impl AudioSink for StreamSink {
             sample_rate,
             channels: num_channels,
         };
-        self.hub.add(|filling| {
-            if filling.push(self.stream, self.capacity, samples, format) {
+        self.hub.add(|waiting| {
+            if waiting.push(self.stream, self.capacity, samples, format) {
                 self.dropped.fetch_add(1, Ordering::Relaxed);
             }
         });
@@ -197,7 +194,7 @@ impl AudioSink for StreamSink {
         if self.ended.swap(true, Ordering::AcqRel) {
             return;
         }
-        self.hub.add(|filling| filling.end(self.stream));
+        self.hub.add(|waiting| waiting.end(self.stream));
         lock(&self.hub.streams).open.remove(&self.stream);
         self.hub.work.notify_one();
     }

@@ -1,27 +1,25 @@
 // Where the audio of all streams of this environment arrives: one call a tick, cut into frames and handed to the streams.
-// Frames are views into a piece of memory that is filled from front to end and then replaced, never written twice.
+// Frames are views into memory that the native core fills from front to end and then replaces, never written twice. It
+// refuses to copy samples: that would cost the JavaScript thread more than all the rest.
 
+import { markAsUntransferable } from 'node:worker_threads'
 import { log } from '../log.js'
 import { callNative, native } from '../native.js'
 import { AudioFrame } from './audio-frame.js'
 import type { FrameQueue } from './frame-queue.js'
 
-/** Numbers the index begins with: frames, samples, samples the next frame needs. */
-const HEAD = 3
-/** Numbers per frame in the index: stream, offset, samples per channel, channels, rate. */
+/** Numbers the index begins with: entries, whether something is left. */
+const HEAD = 2
+/** Numbers per entry of the index: stream, offset in samples, samples per channel, channels, rate. */
 const WIDTH = 5
-/** Samples of one piece of memory; what a reader keeps of it keeps all of it. */
-const PIECE = 32_768
 
 const queues = new Map<number, FrameQueue>()
 const index = new Int32Array(HEAD + WIDTH * 512)
 const indexBytes = new Uint8Array(index.buffer)
-let piece = new Uint8Array(0)
-let used = 0
+let memory = new ArrayBuffer(0)
 let ready = false
 
 function deliver(count: number): void {
-  const { buffer } = piece
   for (let at = HEAD; at < HEAD + WIDTH * count; at += WIDTH) {
     const stream = index[at] as number
     const queue = queues.get(stream)
@@ -32,25 +30,28 @@ function deliver(count: number): void {
       queue.end()
       continue
     }
+    // Somebody detached it, with `frame.data.buffer.transfer()`.
+    if (memory.byteLength === 0) {
+      queue.dropped += 1
+      continue
+    }
     const channels = index[at + 3] as number
-    const data = new Int16Array(buffer, 2 * (index[at + 1] as number), perChannel * channels)
+    const data = new Int16Array(memory, 2 * (index[at + 1] as number), perChannel * channels)
     queue.push(new AudioFrame(data, index[at + 4] as number, channels, perChannel))
   }
 }
 
 function take(): void {
   try {
-    let next: number
     do {
-      native.takeAudio(piece, used, indexBytes)
-      used += index[1] as number
-      next = index[2] as number
-      deliver(index[0] as number)
-      if (next > piece.length / 2 - used) {
-        piece = new Uint8Array(2 * Math.max(PIECE, next))
-        used = 0
+      const next = native.takeAudio(indexBytes)
+      if (next !== null) {
+        memory = next
+        // Sending one frame's buffer to a worker must not take the others with it.
+        markAsUntransferable(memory)
       }
-    } while (next > 0)
+      deliver(index[0] as number)
+    } while (index[1] !== 0)
   } catch (error) {
     // Thrown into the native caller it would end the process.
     log.error('audio could not be delivered', { error })
