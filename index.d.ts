@@ -162,8 +162,11 @@ export declare class NativeTrack {
   /** Mutes or unmutes a local track; answers the new state. */
   setMuted(muted: boolean): boolean
   /** Opens a stream of its audio; the frames come through `takeAudio`. */
-  openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number): NativeAudioStream
+  openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number, maxDelayMs?: number | undefined | null): NativeAudioStream
 }
+
+/** The memory the index tells of, once: for the first call since it has another number. */
+export declare function audioMemory(): ArrayBuffer | null
 
 /** What was given, and the environment it is completed from. */
 export interface InferenceGatewayOptions {
@@ -360,18 +363,13 @@ export declare function openEngineHandles(): number
 export declare function preloadEngine(): void
 
 /**
- * Sets what is called, at most once a tick, when there is audio to take with `takeAudio`. Once per environment; it does
- * not keep the process alive.
+ * Sets what is called, at most once a tick, when audio has come. Once per environment; it does not keep the process alive.
+ * Answers the memory of the index, 32-bit numbers that are valid during the call. It begins with two: how many entries
+ * follow, and the number of the memory their samples are in, which `audioMemory` gives. Five an entry follow: stream, where
+ * its first 16-bit sample is in that memory, samples per channel, channels, rate; no samples per channel = the stream has
+ * ended.
  */
-export declare function setAudioDoorbell(doorbell: () => void): void
+export declare function setAudioDoorbell(doorbell: () => void): ArrayBuffer
 
 /** Tells where the addon was loaded from; the media library lies beside it. `ROOMHOOK_ENGINE_PATH` wins over it. */
 export declare function setEngineDirectory(directory: string): void
-
-/**
- * Hands over the audio that waits. `index`, 32-bit numbers, begins with two: how many entries follow, and whether something
- * is left (1) or not (0). Five an entry follow: stream, where its first 16-bit sample is in the memory, samples per channel,
- * channels, rate; no samples per channel = the stream has ended. Answers the memory if it is another one than before. It is
- * filled from front to end and never written twice.
- */
-export declare function takeAudio(index: Uint8Array): ArrayBuffer | null

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory, takeAudio } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, audioMemory, inferenceRetryWait, inferenceVariables, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -782,6 +782,7 @@ export { NativeAudioStream }
 export { NativeDispatcher }
 export { NativeRoom }
 export { NativeTrack }
+export { audioMemory }
 export { inferenceRetryWait }
 export { inferenceVariables }
 export { nativeSignWebhook }
@@ -793,5 +794,4 @@ export { openEngineHandles }
 export { preloadEngine }
 export { setAudioDoorbell }
 export { setEngineDirectory }
-export { takeAudio }
 export const __napiBindingTarget = __napiLoadedBindingTarget

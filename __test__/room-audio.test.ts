@@ -1,5 +1,6 @@
 // Audio without a server: frames, sources, and streams of a local track; wrong arguments and closed objects.
 
+import { setFlagsFromString } from 'node:v8'
 import { describe, expect, test } from 'vitest'
 import { type ErrorCode, RoomhookError } from '../ts/errors.js'
 import { AudioFrame } from '../ts/room/audio-frame.js'
@@ -192,6 +193,9 @@ describe('AudioStream', () => {
         { frameSizeMs: 1_001 },
         { capacityFrames: 0 },
         { capacityFrames: Number.NaN },
+        { maxDelayMs: 9 },
+        { maxDelayMs: 1_001 },
+        { maxDelayMs: '20' as never },
       ]) {
         expect(await code(() => new AudioStream(track, options))).toBe('CONFIG_INVALID')
       }
@@ -220,8 +224,8 @@ describe('AudioStream', () => {
       expect((await reader.read()).value?.samplesPerChannel).toBe(480)
       expect(() => stream[Symbol.asyncIterator]()).toThrow(TypeError)
       reader.releaseLock()
-      const [left, right] = stream.tee()
-      const seen = await Promise.all([left, right].map(async (branch) => (await branch.getReader().read()).value))
+      const branches = stream.tee().map((branch) => branch.getReader())
+      const seen = await Promise.all(branches.map(async (branch) => (await branch.read()).value))
       expect(seen[0]).toBe(seen[1])
       const piped = new AudioStream(track).pipeThrough(
         new TransformStream<AudioFrame, number>({ transform: (frame, out) => out.enqueue(frame.data.length) }),
@@ -230,7 +234,7 @@ describe('AudioStream', () => {
         expect(length).toBe(480)
         break
       }
-      await Promise.all([left.cancel().catch(() => {}), right.cancel().catch(() => {})])
+      await Promise.all(branches.map((branch) => branch.cancel()))
     }))
 
   test('preventCancel leaves the stream open for the next reader', () =>
@@ -285,6 +289,55 @@ describe('AudioStream', () => {
       while (performance.now() < until) {}
       await reader.read()
       expect(stream.droppedFrames).toBeGreaterThan(10)
+    }))
+
+  test('a patient stream gets many frames at once, and all of them', () =>
+    withTrack(async (track) => {
+      await using stream = new AudioStream(track, { maxDelayMs: 200 })
+      const groups: number[] = []
+      let turn = -1_000
+      const iterator = stream[Symbol.asyncIterator]()
+      let turns = 0
+      const clock = setInterval(() => (turns += 1), 10)
+      while (groups.length < 4) {
+        await iterator.next()
+        if (turns > turn + 3) groups.push(0)
+        turn = turns
+        groups[groups.length - 1] = (groups.at(-1) ?? 0) + 1
+      }
+      clearInterval(clock)
+      // The first frame does not wait, and the last group is not whole.
+      expect(groups.slice(1, -1).every((frames) => frames >= 15 && frames <= 25)).toBe(true)
+      expect(stream.droppedFrames).toBe(0)
+      await iterator.return?.()
+    }))
+
+  test('nobody can take the memory of received frames away', () =>
+    withTrack(async (track) => {
+      await using stream = new AudioStream(track)
+      const reader = stream.getReader()
+      const first = (await reader.read()).value as AudioFrame
+      const { port1, port2 } = new MessageChannel()
+      // Node.js 20 copies instead, later ones throw.
+      await code(async () => port1.postMessage(first.data, [first.data.buffer as ArrayBuffer])).catch(() => {})
+      port1.close()
+      port2.close()
+      expect(first.data.length).toBe(480)
+      expect((await reader.read()).value?.data.length).toBe(480)
+    }))
+
+  test('frames whose memory was detached are counted as dropped, and the stream goes on', () =>
+    withTrack(async (track) => {
+      await using stream = new AudioStream(track)
+      const iterator = stream[Symbol.asyncIterator]()
+      const { value } = (await iterator.next()) as { value: AudioFrame }
+      // What ArrayBuffer.prototype.transfer() does, which Node.js 20 does not have.
+      setFlagsFromString('--allow-natives-syntax')
+      new Function('buffer', '%ArrayBufferDetach(buffer)')(value.data.buffer)
+      const next = (await iterator.next()) as { value: AudioFrame }
+      expect(next.value.data.length).toBe(480)
+      expect(stream.droppedFrames).toBeGreaterThan(0)
+      await iterator.return?.()
     }))
 
   test('closing a track ends its streams', () =>

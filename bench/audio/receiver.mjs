@@ -42,6 +42,8 @@ async function measure(ms) {
 }
 
 const room = new Room()
+// rtc-node adds a listener of its own per stream and would warn of a leak.
+room.setMaxListeners(0)
 room.on(RoomEvent.TrackSubscribed, (track) => void read(track))
 await room.connect(url, token, { autoSubscribe: true, dynacast: false })
 while (reading < Number(streams)) await delay(50)

@@ -4,6 +4,8 @@
 
 use std::collections::HashMap;
 use std::collections::VecDeque;
+use std::sync::atomic::AtomicU32;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use crate::audio::format::Format;
@@ -39,14 +41,14 @@ struct Entry {
 }
 
 impl Entry {
-    fn describe(&self, slot: &mut [u8]) {
+    fn describe(&self, slot: &[AtomicU32]) {
         let (per_channel, channels, rate) = self.frame.as_ref().map_or((0, 0, 0), |(format, _)| {
             let per_channel = self.length as u32 / format.channels.max(1);
             (per_channel, format.channels, format.sample_rate)
         });
         let numbers = [self.stream, self.start as u32, per_channel, channels, rate];
-        for (place, number) in slot.chunks_exact_mut(4).zip(numbers) {
-            place.copy_from_slice(&number.to_ne_bytes());
+        for (place, number) in slot.iter().zip(numbers) {
+            place.store(number, Ordering::Relaxed);
         }
     }
 }
@@ -100,10 +102,10 @@ impl FrameBatch {
         });
     }
 
-    /// Hands over what lies in one piece, as far as `index` has room: 32-bit numbers, `INDEX_WIDTH` an entry.
-    pub fn take(&mut self, index: &mut [u8]) -> Taken {
+    /// Hands over what lies in one piece, as far as `index` has room: `INDEX_WIDTH` numbers an entry.
+    pub fn take(&mut self, index: &[AtomicU32]) -> Taken {
         let mut taken = Taken::default();
-        for slot in index.chunks_exact_mut(4 * INDEX_WIDTH) {
+        for slot in index.chunks_exact(INDEX_WIDTH) {
             let Some(entry) = self.entries.front() else {
                 break;
             };
@@ -182,16 +184,20 @@ mod tests {
         samples: Vec<Vec<i16>>,
     }
 
+    fn index(numbers: usize) -> Vec<AtomicU32> {
+        (0..numbers).map(|_| AtomicU32::new(0)).collect()
+    }
+
     /// Takes everything, at most `entries` at a time.
     fn all(batch: &mut FrameBatch, entries: usize) -> Frames {
         let (mut takes, mut samples, mut more) = (vec![], vec![], true);
         while more {
-            // The three bytes too many are left alone.
-            let mut index = vec![0; 4 * INDEX_WIDTH * entries + 3];
-            let taken = batch.take(&mut index);
+            // The three numbers too many are left alone.
+            let index = index(INDEX_WIDTH * entries + 3);
+            let taken = batch.take(&index);
             let numbers: Vec<u32> = index
-                .chunks_exact(4)
-                .map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]))
+                .iter()
+                .map(|number| number.load(Ordering::Relaxed))
                 .take(INDEX_WIDTH * taken.entries)
                 .collect();
             let piece = taken.piece.as_deref();
@@ -239,7 +245,7 @@ mod tests {
         let mut batch = FrameBatch::default();
         batch.push(1, 9, &[1; 4], MONO);
         batch.push(2, 9, &[2; 6], MONO);
-        let nothing = batch.take(&mut [0; 4 * INDEX_WIDTH - 1]);
+        let nothing = batch.take(&index(INDEX_WIDTH - 1));
         assert_eq!((nothing.entries, nothing.more), (0, true));
         let Frames { takes, samples } = all(&mut batch, 1);
         assert_eq!(takes.len(), 2);
@@ -260,10 +266,10 @@ mod tests {
         assert_eq!(takes[1].1[1], 0, "it begins at the front");
         assert!(samples.iter().all(|samples| samples == &frame));
         batch.push(1, 9, &[8; 1_000_000], MONO);
-        let huge = batch.take(&mut [0; 4 * INDEX_WIDTH]).piece;
+        let huge = batch.take(&index(INDEX_WIDTH)).piece;
         assert_eq!(huge.map(|piece| piece.bytes()), Some(2_000_000));
         batch.push(1, 9, &frame, MONO);
-        let piece = batch.take(&mut [0; 4 * INDEX_WIDTH]).piece;
+        let piece = batch.take(&index(INDEX_WIDTH)).piece;
         assert_eq!(
             piece.map(|piece| piece.bytes()),
             Some(2 * 2 * SAMPLES_A_STREAM)
@@ -274,10 +280,7 @@ mod tests {
     fn what_was_handed_over_is_never_written_again_and_dropped_pieces_are_freed() {
         let mut batch = FrameBatch::default();
         batch.push(1, 1, &[1; 480], MONO);
-        let first = batch
-            .take(&mut [0; 4 * INDEX_WIDTH])
-            .piece
-            .expect("it has one");
+        let first = batch.take(&index(INDEX_WIDTH)).piece.expect("it has one");
         for sample in 2..1_000 {
             batch.push(1, 1, &[sample; 480], MONO);
         }
@@ -301,12 +304,12 @@ mod tests {
             for (stream, length) in steps {
                 // Stream 0 stands for a reader that has room for little.
                 if stream == 0 {
-                    let mut index = [0; 4 * INDEX_WIDTH * 2];
-                    let taken = batch.take(&mut index);
-                    for slot in index.chunks(4 * INDEX_WIDTH).take(taken.entries) {
-                        let [stream, start] = [0, 4].map(|at| u32::from_ne_bytes([slot[at], slot[at + 1], slot[at + 2], slot[at + 3]]));
+                    let index = index(2 * INDEX_WIDTH);
+                    let taken = batch.take(&index);
+                    for slot in index.chunks(INDEX_WIDTH).take(taken.entries) {
+                        let [stream, start] = [0, 1].map(|at| slot[at].load(Ordering::Relaxed) as usize);
                         let piece = taken.piece.as_deref().expect("frames have a piece");
-                        got[stream as usize].extend(piece.read(start as usize, 1));
+                        got[stream].extend(piece.read(start, 1));
                     }
                     continue;
                 }

@@ -4,11 +4,13 @@
 use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
+use std::sync::Mutex;
 use std::sync::OnceLock;
+use std::sync::PoisonError;
+use std::sync::Weak;
 
 use napi::bindgen_prelude::within_runtime_if_available;
 use napi::bindgen_prelude::ArrayBuffer;
-use napi::bindgen_prelude::BufferSlice;
 use napi::bindgen_prelude::Function;
 use napi::bindgen_prelude::PromiseRaw;
 use napi::threadsafe_function::ThreadsafeFunction;
@@ -25,6 +27,7 @@ use super::runtime::Environment;
 use crate::audio::Piece;
 use crate::audio::CHANNELS;
 use crate::audio::FRAME_SIZES_MS;
+use crate::audio::INDEX_WIDTH;
 use crate::audio::QUEUE_SIZES_MS;
 use crate::audio::SAMPLE_RATES;
 use crate::engine::EngineTrack;
@@ -36,8 +39,13 @@ use crate::room::FrameHub;
 use crate::room::RoomError;
 use crate::room::StreamOptions;
 
-/// Bytes of the numbers an index begins with.
-const INDEX_HEAD: usize = 2 * 4;
+/// Numbers an index begins with.
+const INDEX_HEAD: usize = 2;
+/// Entries of an index: more frames take another ring.
+const INDEX_ENTRIES: usize = 512;
+
+/// How long frames may wait to be handed over together.
+const DELAYS_MS: std::ops::RangeInclusive<u32> = 10..=1_000;
 
 type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 
@@ -45,8 +53,8 @@ type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
 #[derive(Default)]
 pub(super) struct Delivery {
     hub: OnceLock<Arc<FrameHub>>,
-    /// The number of the piece of memory that JavaScript got last.
-    piece: AtomicU32,
+    /// Where the frames are that the index tells of.
+    piece: Arc<Mutex<Option<Arc<Piece>>>>,
 }
 
 impl Delivery {
@@ -64,63 +72,84 @@ impl Delivery {
     }
 }
 
-/// Sets what is called, at most once a tick, when there is audio to take with `takeAudio`. Once per environment; it does
-/// not keep the process alive.
+/// Sets what is called, at most once a tick, when audio has come. Once per environment; it does not keep the process alive.
+/// Answers the memory of the index, 32-bit numbers that are valid during the call. It begins with two: how many entries
+/// follow, and the number of the memory their samples are in, which `audioMemory` gives. Five an entry follow: stream, where
+/// its first 16-bit sample is in that memory, samples per channel, channels, rate; no samples per channel = the stream has
+/// ended.
 #[napi(catch_unwind, ts_args_type = "doorbell: () => void")]
-pub fn set_audio_doorbell(env: Env, doorbell: Function<'_, (), ()>) -> napi::Result<()> {
+pub fn set_audio_doorbell<'env>(
+    env: &'env Env,
+    doorbell: Function<'env, (), ()>,
+) -> napi::Result<ArrayBuffer<'env>> {
+    let delivery = &Environment::of(env)?.audio;
+    let index: Arc<[AtomicU32]> = (0..INDEX_HEAD + INDEX_WIDTH * INDEX_ENTRIES)
+        .map(|_| AtomicU32::new(0))
+        .collect();
+    let (filled, piece) = (index.clone(), delivery.piece.clone());
+    let hub: Arc<OnceLock<Weak<FrameHub>>> = Arc::default();
+    let answered = hub.clone();
     let doorbell: Doorbell = doorbell
         .build_threadsafe_function::<()>()
         .max_queue_size::<1>()
         .callee_handled::<false>()
         .weak::<true>()
-        .build_callback(|_| Ok(()))?;
-    let hub = FrameHub::new(move || {
+        .build_callback(move |_| {
+            if let Some(hub) = answered.get().and_then(Weak::upgrade) {
+                answer(&hub, &filled, &piece);
+            }
+            Ok(())
+        })?;
+    let made = FrameHub::new(move || {
         // Refused only while one is under way or when the environment ends; neither loses anything.
         doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
     });
-    // The first doorbell stays: streams may be open on it.
-    let _ = Environment::of(&env)?.audio.hub.set(hub);
-    Ok(())
-}
-
-/// Hands over the audio that waits. `index`, 32-bit numbers, begins with two: how many entries follow, and whether something
-/// is left (1) or not (0). Five an entry follow: stream, where its first 16-bit sample is in the memory, samples per channel,
-/// channels, rate; no samples per channel = the stream has ended. Answers the memory if it is another one than before. It is
-/// filled from front to end and never written twice.
-#[napi(catch_unwind, ts_args_type = "index: Uint8Array")]
-pub fn take_audio<'env>(
-    env: &'env Env,
-    mut index: BufferSlice<'env>,
-) -> napi::Result<Option<ArrayBuffer<'env>>> {
-    let Some((head, entries)) = index.split_at_mut_checked(INDEX_HEAD) else {
-        let message = "the index must have room for its two leading numbers";
+    if hub.set(Arc::downgrade(&made)).is_err() || delivery.hub.set(made).is_err() {
+        let message = "audio already goes to another copy of roomhook in this thread: make sure that it is loaded once";
         return Err(throw(Error::new(Code::ConfigInvalid, message)));
-    };
-    let environment = Environment::of(env)?;
-    let delivery = &environment.audio;
-    let taken = delivery.hub()?.take(entries);
-    for (place, number) in head
-        .chunks_exact_mut(4)
-        .zip([taken.entries as u32, u32::from(taken.more)])
-    {
-        place.copy_from_slice(&number.to_ne_bytes());
     }
-    let Some(piece) = taken.piece else {
-        return Ok(None);
-    };
-    let number = piece.number();
-    let known = delivery.piece.swap(number, Ordering::Relaxed) == number;
-    (!known).then(|| shared(env, piece)).transpose()
+    let (address, bytes) = (index.as_ptr(), size_of_val(&*index));
+    shared(env, address.cast_mut().cast(), bytes, index)
 }
 
-/// The piece as JavaScript sees it. The memory lives until both sides have let go of it.
+/// Fills the index with what waits. On the JavaScript thread, just before the doorbell's function runs.
+fn answer(hub: &FrameHub, index: &[AtomicU32], known: &Mutex<Option<Arc<Piece>>>) {
+    let Some((head, entries)) = index.split_at_checked(INDEX_HEAD) else {
+        return;
+    };
+    let taken = hub.take(entries);
+    head[0].store(taken.entries as u32, Ordering::Relaxed);
+    if let Some(piece) = taken.piece {
+        if head[1].swap(piece.number(), Ordering::Relaxed) != piece.number() {
+            *known.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
+        }
+    }
+}
+
+/// The memory the index tells of, once: for the first call since it has another number.
+#[napi(catch_unwind)]
+pub fn audio_memory(env: &Env) -> napi::Result<Option<ArrayBuffer<'_>>> {
+    let piece = Environment::of(env)?.audio.piece.clone();
+    let taken = piece.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let shared = |piece: Arc<Piece>| shared(env, piece.address(), piece.bytes(), piece);
+    taken.map(shared).transpose()
+}
+
+/// Memory that `owner` keeps, as JavaScript sees it.
 #[allow(unsafe_code)]
-fn shared(env: &Env, piece: Arc<Piece>) -> napi::Result<ArrayBuffer<'_>> {
-    let (address, bytes) = (piece.address(), piece.bytes());
-    // SAFETY: the address is that of `bytes` bytes, and the finalizer owns a share of the piece, so they outlive the buffer.
-    // Each piece is wrapped once. This side writes through atomics, and only where no frame was announced yet.
+fn shared<T>(
+    env: &Env,
+    address: *mut u8,
+    bytes: usize,
+    owner: Arc<T>,
+) -> napi::Result<ArrayBuffer<'_>>
+where
+    T: ?Sized + 'static,
+{
+    // SAFETY: the callers give the address and size of memory inside the owner, which is written through atomics only; the
+    // finalizer holds the owner, so the memory outlives the buffer. Callers wrap each memory once.
     let buffer =
-        unsafe { ArrayBuffer::from_external(env, address, bytes, piece, |_, piece| drop(piece)) }?;
+        unsafe { ArrayBuffer::from_external(env, address, bytes, owner, |_, owner| drop(owner)) }?;
     if buffer.as_ptr() == address.cast_const() {
         return Ok(buffer);
     }
@@ -188,6 +217,7 @@ impl NativeTrack {
         num_channels: f64,
         frame_size_ms: Option<f64>,
         capacity_frames: f64,
+        max_delay_ms: Option<f64>,
     ) -> napi::Result<NativeAudioStream> {
         let options = StreamOptions {
             sample_rate: whole(sample_rate, "sampleRate", SAMPLE_RATES)?,
@@ -196,6 +226,9 @@ impl NativeTrack {
                 .map(|size| whole(size, "frameSizeMs", FRAME_SIZES_MS))
                 .transpose()?,
             capacity_frames: whole(capacity_frames, "capacityFrames", 1..=100_000)?,
+            max_delay_ms: max_delay_ms
+                .map(|delay| whole(delay, "maxDelayMs", DELAYS_MS))
+                .transpose()?,
         };
         let environment = Environment::of(&env)?;
         let hub = environment.audio.hub()?;

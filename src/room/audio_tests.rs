@@ -1,5 +1,6 @@
 //! Streams and sources over the fake engine: one batch a tick, what is dropped, what ends, what is refused.
 
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -24,14 +25,11 @@ fn code<T>(result: Result<T, RoomError>) -> Code {
 fn take(hub: &FrameHub) -> (Vec<i16>, Vec<u32>) {
     let (mut samples, mut numbers, mut more) = (vec![], vec![], true);
     while more {
-        let mut index = vec![0; 4_000];
-        let taken = hub.take(&mut index);
-        let entries = index.chunks(4 * INDEX_WIDTH).take(taken.entries);
-        for slot in entries {
-            let entry = slot
-                .chunks(4)
-                .map(|four| u32::from_ne_bytes([four[0], four[1], four[2], four[3]]));
-            let entry: Vec<u32> = entry.collect();
+        let index: Vec<_> = (0..1_000).map(|_| AtomicU32::new(0)).collect();
+        let taken = hub.take(&index);
+        for slot in index.chunks(INDEX_WIDTH).take(taken.entries) {
+            let numbers_of = slot.iter().map(|number| number.load(Ordering::Relaxed));
+            let entry: Vec<u32> = numbers_of.collect();
             if let Some(piece) = taken.piece.as_deref() {
                 samples.extend(piece.read(entry[1] as usize, (entry[2] * entry[3]) as usize));
             }
@@ -61,6 +59,7 @@ const STREAM: StreamOptions = StreamOptions {
     num_channels: 1,
     frame_size_ms: None,
     capacity_frames: 3,
+    max_delay_ms: None,
 };
 
 #[tokio::test(start_paused = true)]
@@ -72,7 +71,8 @@ async fn all_streams_are_emptied_in_one_batch_a_tick() {
         .iter()
         .map(|track| AudioStream::open(&hub, track.clone(), STREAM).expect("it opens"))
         .collect();
-    for tick in 1..=20 {
+    // As long as they lie in one piece of memory.
+    for tick in 1..=13 {
         for (number, track) in tracks.iter().enumerate() {
             track.push(&[number as i16; 480], 48_000, 1);
         }
@@ -87,23 +87,65 @@ async fn all_streams_are_emptied_in_one_batch_a_tick() {
             assert_eq!(samples[480 * number], number as i16);
         }
     }
+    for track in &tracks {
+        track.push(&[7; 480], 48_000, 1);
+    }
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    let (samples, _) = take(&hub);
+    assert_eq!(samples, [7; 5 * 480]);
+    assert_eq!(
+        rings.load(Ordering::SeqCst),
+        15,
+        "one more for the rest, at once"
+    );
 }
 
-#[tokio::test(start_paused = true)]
-async fn above_sixteen_streams_the_consumer_is_woken_half_as_often() {
+/// How often a consumer is woken in 400 ms, and whether its streams lost nothing.
+async fn rings(streams: &[StreamOptions]) -> (usize, bool) {
     let engine = FakeEngine::new();
     let Bell { hub, rings } = bell();
     let track = engine.track(TrackInfo::default());
-    let streams: Vec<_> = (0..17)
-        .map(|_| AudioStream::open(&hub, track.clone(), STREAM).expect("it opens"))
-        .collect();
-    for _ in 0..20 {
+    let open = |options: &StreamOptions| AudioStream::open(&hub, track.clone(), *options);
+    let streams: Vec<_> = streams.iter().flat_map(open).collect();
+    for _ in 0..40 {
         track.push(&[1; 480], 48_000, 1);
+        let rung = rings.load(Ordering::SeqCst);
         tokio::time::sleep(Duration::from_millis(10)).await;
-        take(&hub);
+        if rings.load(Ordering::SeqCst) > rung {
+            take(&hub);
+        }
     }
-    assert!((9..=11).contains(&rings.load(Ordering::SeqCst)));
-    assert!(streams.iter().all(|stream| stream.dropped_frames() == 0));
+    let lost = streams.iter().any(|stream| stream.dropped_frames() > 0);
+    (rings.load(Ordering::SeqCst), !lost)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_consumer_is_woken_as_often_as_its_most_impatient_stream_asks() {
+    let stream = |capacity_frames, max_delay_ms| StreamOptions {
+        capacity_frames,
+        max_delay_ms,
+        ..STREAM
+    };
+    let usual = stream(100, None);
+    let patient = stream(100, Some(100));
+    // A full piece of memory costs one ring more.
+    for (streams, expected) in [
+        (vec![usual; 16], 38..=44),
+        (vec![usual; 17], 9..=12),
+        (vec![patient], 4..=5),
+        (vec![patient, usual], 38..=42),
+        (
+            [vec![usual; 17], vec![stream(100, Some(20))]].concat(),
+            18..=23,
+        ),
+        // Two frames are all it holds.
+        (vec![stream(2, Some(100)); 17], 18..=23),
+    ] {
+        let (rings, whole) = rings(&streams).await;
+        let asked = streams.last().and_then(|stream| stream.max_delay_ms);
+        assert!(expected.contains(&rings), "{rings} rings, {asked:?}");
+        assert!(whole, "frames were lost, {asked:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,8 +1,10 @@
 //! The audio of all streams of one consumer, taken together. Frames wait in one bounded batch; a ticker rings the
-//! consumer's doorbell at most once a tick (10 ms, or 20 ms above 16 streams), and the consumer then takes everything.
+//! consumer's doorbell at most once a tick, as long as the most impatient stream allows, and the consumer then takes
+//! everything.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
@@ -18,12 +20,15 @@ use crate::audio::Format;
 use crate::audio::FrameBatch;
 use crate::audio::Taken;
 use crate::engine::AudioSink;
+use crate::room::stream::StreamOptions;
 
-/// The doorbell rings no more often than this.
-const TICK: Duration = Duration::from_millis(10);
-/// Above this many streams, waking the consumer costs more than what it does, and it is woken half as often. Who reads so
-/// many mixes or records them: 10 ms more are nothing there.
+/// The tick of streams that ask for none.
+const FEW_STREAMS_TICK: Duration = Duration::from_millis(10);
+/// Above `MANY_STREAMS`, waking the consumer would cost a multiple of what it then does.
+const MANY_STREAMS_TICK: Duration = Duration::from_millis(40);
 const MANY_STREAMS: usize = 16;
+/// Frames of a stream that asks for no other size.
+const FRAME: Duration = Duration::from_millis(10);
 /// Streams of one room deliver within this of each other: waiting for it makes one batch of them.
 const GATHER: Duration = Duration::from_millis(1);
 
@@ -39,9 +44,28 @@ pub struct FrameHub {
     ringing: AtomicBool,
 }
 
+/// How long the frames of a stream may wait.
+#[derive(Clone, Copy)]
+struct Patience {
+    /// What was asked for.
+    wish: Option<Duration>,
+    /// The length of what it holds: longer, and waiting alone would drop frames.
+    limit: Duration,
+}
+
+impl Patience {
+    fn of(options: StreamOptions) -> Patience {
+        let millis = |ms: u32| Duration::from_millis(u64::from(ms));
+        Patience {
+            wish: options.max_delay_ms.map(millis),
+            limit: options.frame_size_ms.map_or(FRAME, millis) * options.capacity_frames,
+        }
+    }
+}
+
 #[derive(Default)]
 struct Streams {
-    open: HashSet<u32>,
+    open: HashMap<u32, Patience>,
     next: u32,
     ticking: bool,
 }
@@ -62,14 +86,16 @@ impl FrameHub {
         })
     }
 
-    /// Hands over what waits, as `FrameBatch::take` does. The consumer repeats it after a ring until nothing is left.
-    pub fn take(&self, index: &mut [u8]) -> Taken {
-        let mut waiting = lock(&self.waiting);
-        self.ringing.store(false, Ordering::SeqCst);
-        let taken = waiting.take(index);
+    /// Hands over what waits, as `FrameBatch::take` does: the answer to a ring. If something is left, it rings at once.
+    pub fn take(&self, index: &[AtomicU32]) -> Taken {
+        let taken = {
+            let mut waiting = lock(&self.waiting);
+            let taken = waiting.take(index);
+            self.ringing.store(taken.more, Ordering::SeqCst);
+            taken
+        };
         if taken.more {
-            // A consumer that stops half-way is rung again.
-            self.work.notify_one();
+            (self.doorbell)();
         }
         taken
     }
@@ -84,14 +110,14 @@ impl FrameHub {
     /// Opens the way for one stream; `spawn` runs the ticker if none runs.
     pub(crate) fn open(
         self: &Arc<Self>,
-        capacity: usize,
+        options: StreamOptions,
         spawn: impl FnOnce(Ticker),
     ) -> Arc<StreamSink> {
         let (stream, start) = {
             let mut streams = lock(&self.streams);
             streams.next += 1;
             let stream = streams.next;
-            streams.open.insert(stream);
+            streams.open.insert(stream, Patience::of(options));
             (stream, !std::mem::replace(&mut streams.ticking, true))
         };
         if start {
@@ -99,7 +125,7 @@ impl FrameHub {
         }
         Arc::new(StreamSink {
             stream,
-            capacity,
+            capacity: options.capacity_frames as usize,
             hub: self.clone(),
             ended: AtomicBool::new(false),
             dropped: AtomicU64::new(0),
@@ -114,10 +140,18 @@ impl FrameHub {
     fn next_tick(&self) -> Option<Duration> {
         let mut streams = lock(&self.streams);
         streams.ticking = !streams.open.is_empty() || self.must_ring();
+        if !streams.ticking {
+            return None;
+        }
         let many = streams.open.len() > MANY_STREAMS;
-        streams
-            .ticking
-            .then_some(if many { 2 * TICK } else { TICK })
+        let usual = if many {
+            MANY_STREAMS_TICK
+        } else {
+            FEW_STREAMS_TICK
+        };
+        let waits = streams.open.values();
+        let tick = waits.map(|patience| patience.wish.unwrap_or(usual).min(patience.limit));
+        Some(tick.min().unwrap_or(usual))
     }
 
     fn add(&self, add: impl FnOnce(&mut FrameBatch)) {

@@ -26,6 +26,9 @@ pub struct StreamOptions {
     pub frame_size_ms: Option<u32>,
     /// Frames that wait before the oldest is dropped.
     pub capacity_frames: u32,
+    /// Milliseconds a frame may wait to be taken together with others; `None` = 10, or 40 with more than 16 streams. The
+    /// smallest of a hub's streams counts, and none waits longer than the frames it holds.
+    pub max_delay_ms: Option<u32>,
 }
 
 /// An open stream.
@@ -45,7 +48,7 @@ impl AudioStream {
     ) -> Result<AudioStream, RoomError> {
         Format::new(options.sample_rate, options.num_channels)?;
         options.frame_size_ms.map(check_frame_size).transpose()?;
-        let sink = hub.open(options.capacity_frames as usize, |ticker| {
+        let sink = hub.open(options, |ticker| {
             tokio::spawn(ticker.run());
         });
         let opened = track.audio_stream(

@@ -28,6 +28,12 @@ export interface AudioStreamOptions {
   frameSizeMs?: number
   /** Frames that wait to be read before the oldest is dropped, 1 to 100000. Default: 500. */
   capacityFrames?: number
+  /**
+   * Milliseconds a frame may wait so that frames of all streams are handed over together, 10 to 1000. The smallest of the
+   * thread's open streams counts, and no stream waits longer than the frames it holds (`capacityFrames`). Default: 10, or
+   * 40 while more than 16 streams are open: waking the thread then costs more than the frames do.
+   */
+  maxDelayMs?: number
 }
 
 function complete(first: number | AudioStreamOptions | undefined, numChannels: number | undefined) {
@@ -37,14 +43,16 @@ function complete(first: number | AudioStreamOptions | undefined, numChannels: n
     'numChannels',
     'frameSizeMs',
     'capacityFrames',
+    'maxDelayMs',
   ])
-  const { sampleRate = 48_000, frameSizeMs, capacityFrames = 500 } = options
+  const { sampleRate = 48_000, frameSizeMs, capacityFrames = 500, maxDelayMs } = options
   const channels = options.numChannels ?? numChannels ?? 1
   checkInteger(sampleRate, 'sampleRate', MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
   checkInteger(channels, 'numChannels', 1, MAX_CHANNELS)
   if (frameSizeMs !== undefined) checkInteger(frameSizeMs, 'frameSizeMs', 10, 1_000)
   checkInteger(capacityFrames, 'capacityFrames', 1, 100_000)
-  return { sampleRate, channels, frameSizeMs, capacityFrames }
+  if (maxDelayMs !== undefined) checkInteger(maxDelayMs, 'maxDelayMs', 10, 1_000)
+  return { sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs }
 }
 
 /** What the stream's source and its iterators share. */
@@ -85,7 +93,8 @@ function sourceOf(queue: FrameQueue, core: NativeAudioStream, ending: Ending): U
  * The audio of a track. Read it with `for await`, or as the `ReadableStream` it is. It ends when the track is
  * unsubscribed, when the room is left, or when it is closed or cancelled (leaving a `for await` early cancels it).
  *
- * The frames of all streams of a thread arrive together, every 10 ms, or every 20 ms when more than 16 streams are open.
+ * The frames of all streams of a thread arrive together, every 10 ms, or every 40 ms while more than 16 streams are open;
+ * `maxDelayMs` changes that.
  */
 export class AudioStream extends ReadableStream<AudioFrame> {
   readonly #queue: FrameQueue
@@ -103,9 +112,11 @@ export class AudioStream extends ReadableStream<AudioFrame> {
     if (track.kind !== TrackKind.KIND_AUDIO) {
       throw new ConfigError('CONFIG_INVALID', 'track must be an audio track, got a track without audio')
     }
-    const { sampleRate, channels, frameSizeMs, capacityFrames } = complete(options, numChannels)
+    const { sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs } = complete(options, numChannels)
     startReceiving()
-    const core = callNative(() => track.native.openStream(sampleRate, channels, frameSizeMs, capacityFrames))
+    const core = callNative(() =>
+      track.native.openStream(sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs),
+    )
     const ending: Ending = {}
     const queue = new FrameQueue(capacityFrames, () => close(ending))
     super(sourceOf(queue, core, ending), { highWaterMark: 0 })

@@ -8,18 +8,17 @@ import { callNative, native } from '../native.js'
 import { AudioFrame } from './audio-frame.js'
 import type { FrameQueue } from './frame-queue.js'
 
-/** Numbers the index begins with: entries, whether something is left. */
+/** Numbers the index begins with: entries, the number of the memory their samples are in. */
 const HEAD = 2
 /** Numbers per entry of the index: stream, offset in samples, samples per channel, channels, rate. */
 const WIDTH = 5
 
 const queues = new Map<number, FrameQueue>()
-const index = new Int32Array(HEAD + WIDTH * 512)
-const indexBytes = new Uint8Array(index.buffer)
+let index: Int32Array | undefined
 let memory = new ArrayBuffer(0)
-let ready = false
+let known = 0
 
-function deliver(count: number): void {
+function deliver(index: Int32Array, count: number): void {
   for (let at = HEAD; at < HEAD + WIDTH * count; at += WIDTH) {
     const stream = index[at] as number
     const queue = queues.get(stream)
@@ -41,17 +40,16 @@ function deliver(count: number): void {
   }
 }
 
-function take(): void {
+function receive(): void {
   try {
-    do {
-      const next = native.takeAudio(indexBytes)
-      if (next !== null) {
-        memory = next
-        // Sending one frame's buffer to a worker must not take the others with it.
-        markAsUntransferable(memory)
-      }
-      deliver(index[0] as number)
-    } while (index[1] !== 0)
+    if (index === undefined) return
+    if (index[1] !== known) {
+      memory = native.audioMemory() ?? memory
+      known = index[1] as number
+      // Sending one frame's buffer to a worker must not take the others with it.
+      markAsUntransferable(memory)
+    }
+    deliver(index, index[0] as number)
   } catch (error) {
     // Thrown into the native caller it would end the process.
     log.error('audio could not be delivered', { error })
@@ -60,9 +58,7 @@ function take(): void {
 
 /** @internal Makes this environment receive audio; before the first stream is opened. */
 export function startReceiving(): void {
-  if (ready) return
-  callNative(() => native.setAudioDoorbell(take))
-  ready = true
+  index ??= new Int32Array(callNative(() => native.setAudioDoorbell(receive)))
 }
 
 /** @internal Hands the frames of a stream to a queue until they end. */
