@@ -1,80 +1,30 @@
-// Jobs that run: real rooms on a real livekit-server, status at a desk that records it.
+// The course of jobs in real rooms: joined, running, ended by entry, by the room, by time, by a failure. What they report and
+// how an agent closes is in agent-reports.test.ts.
 
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type Agent, type AgentOptions, createAgent, type Job, type JobResult } from '../ts/index.js'
 import { currentJob } from '../ts/job.js'
-import { DOORS, type Door, post } from './support/doors.js'
-import { jobBody, SECRET, sign } from './support/job-webhook.js'
-import { CapturedLogs } from './support/logs.js'
+import { post } from './support/doors.js'
+import { ended, JobBench, running } from './support/job-bench.js'
+import type { CapturedLogs } from './support/logs.js'
 import { Peer } from './support/peer.js'
-import { LiveKitServer, roomName } from './support/server.js'
-import { StatusDesk } from './support/status-desk.js'
+import type { LiveKitServer } from './support/server.js'
+import type { StatusDesk } from './support/status-desk.js'
 
+let bench: JobBench
 let server: LiveKitServer
 let desk: StatusDesk
 let logs: CapturedLogs
-const opened: AsyncDisposable[] = []
+const start: JobBench['start'] = (options) => bench.start(options)
+const webhook: JobBench['webhook'] = (change, grants) => bench.webhook(change, grants)
 
 beforeAll(async () => {
-  server = await LiveKitServer.start()
-  desk = await StatusDesk.open()
-  logs = new CapturedLogs()
+  bench = await JobBench.open()
+  ;({ server, desk, logs } = bench)
 })
 
-afterAll(async () => {
-  logs[Symbol.dispose]()
-  await desk[Symbol.asyncDispose]()
-  await server[Symbol.asyncDispose]()
-})
-
-afterEach(async () => {
-  for (const one of opened.splice(0)) await one[Symbol.asyncDispose]()
-  desk.answers = []
-})
-
-const door = DOORS[1] ?? DOORS[0]
-
-async function start(options: Partial<AgentOptions>): Promise<{ agent: Agent; door: Door }> {
-  const agent = createAgent({ secrets: SECRET, entry: () => {}, ...options })
-  const opening = await door?.open(agent)
-  if (opening === undefined) throw new Error('no door')
-  opened.push(opening, agent)
-  return { agent, door: opening }
-}
-
-interface Delivered {
-  id: string
-  room: string
-  webhook: { body: string; headers: Record<string, string> }
-}
-
-/** A job for a room of its own on the server, or as changed. */
-async function webhook(change: Record<string, unknown> = {}, grants: object = {}): Promise<Delivered> {
-  const room = (change.room as { name?: string } | undefined)?.name ?? roomName('job')
-  const body = await jobBody({ room: { sid: `RM_${room}`, name: room }, server_url: server.url, ...change })
-  const id = String(body.job_id)
-  const access_token = await server.token('agent-1', room, grants)
-  return {
-    id,
-    room,
-    webhook: sign({ ...body, ...desk.fields(id), access_token, ...change }),
-  }
-}
-
-/** The end of the next job. Not `events.once`, which would take the agent's errors for its own. */
-function ended(agent: Agent): Promise<{ job: Job; result: JobResult }> {
-  return new Promise((resolve) => agent.once('jobEnded', (job, result) => resolve({ job, result })))
-}
-
-/** Posts a job and waits until its agent is in the room. */
-async function running(agent: Agent, door: Door, { webhook }: Delivered): Promise<Job> {
-  const begun = once(agent, 'job')
-  await post(door, webhook)
-  const [job] = (await begun) as [Job]
-  if (job.status === 'pending') await once(job, 'running')
-  return job
-}
+afterEach(() => bench.clear())
+afterAll(() => bench[Symbol.asyncDispose]())
 
 describe('a job', () => {
   test('S1-13 reports JS_RUNNING once the room is connected, and one result at its end', async () => {
@@ -224,29 +174,6 @@ describe('a job', () => {
     expect(errors).toEqual([expect.objectContaining({ message: 'a broken goodbye' })])
   })
 
-  test('joins with the name, metadata and attributes it was accepted with, if its token allows it', async () => {
-    const { agent, door } = await start({
-      request: (request) => request.accept({ name: 'Ada', metadata: 'greeter', attributes: { mood: 'good' } }),
-      entry: async (job) => {
-        await job.connect()
-        await once(job.signal, 'abort')
-      },
-    })
-    const { room, webhook: job } = await webhook()
-    await using peer = await Peer.join(server.url, await server.token('watcher', room))
-    await post(door, job)
-    await peer.event('participantAttributesChanged', ({ identity }) => identity === 'agent-1')
-    const [participant] = (await server.rooms.listParticipants(room)).filter(({ identity }) => identity === 'agent-1')
-    expect(participant).toMatchObject({ name: 'Ada', metadata: 'greeter', attributes: { mood: 'good' } })
-
-    const end = ended(agent)
-    const forbidden = await webhook({}, { canUpdateOwnMetadata: false })
-    const second = await running(agent, door, forbidden)
-    expect(logs.matching('warn', { jobId: forbidden.id })).toHaveLength(1)
-    second.complete()
-    await end
-  })
-
   test('keeps its own context when jobs interleave', async () => {
     const seen: [string, string | undefined][] = []
     const { agent, door } = await start({
@@ -266,82 +193,4 @@ describe('a job', () => {
     for (const [own, current] of seen) expect(current).toBe(own)
     expect(currentJob()).toBeUndefined()
   })
-})
-
-describe('status', () => {
-  test('S1-14 comes through a desk that answers 503 twice, once and in order', async () => {
-    desk.answers = [503, 503]
-    const { agent, door } = await start({
-      entry: async (job) => {
-        await job.connect()
-        await desk.count(desk.reports.length + 3)
-      },
-    })
-    const { id, webhook: job } = await webhook()
-    const end = ended(agent)
-    await post(door, job)
-    await end
-    expect(desk.of(id)).toEqual(['JS_RUNNING', 'JS_RUNNING', 'JS_RUNNING', 'JS_SUCCESS'])
-  })
-
-  test('S1-14 that nobody takes is one warning, and no failure', async () => {
-    const { agent, door } = await start({ entry: (job) => job.connect() })
-    for (const round of [1, 2]) {
-      // The livekit-server itself has no such path.
-      const { id, webhook: job } = await webhook({ status_url: undefined, status_token: undefined })
-      const end = ended(agent)
-      await post(door, job)
-      expect((await end).result).toEqual({ status: 'JS_SUCCESS' })
-      expect(desk.of(id)).toEqual([])
-      expect(logs.matching('warn', { status: 404 })).toHaveLength(1)
-      expect(round).toBeLessThan(3)
-    }
-  })
-})
-
-test('S1-19 closing leaves three rooms, reports three results, and takes nothing new', async () => {
-  const { agent, door } = await start({
-    maxJobs: 5,
-    entry: async (job) => {
-      const room = await job.connect()
-      await room.closed
-    },
-  })
-  const jobs = await Promise.all([webhook(), webhook(), webhook()])
-  let running = 0
-  const all = new Promise<void>((resolve) => {
-    agent.on('job', (job) => job.once('running', () => ++running === 3 && resolve()))
-  })
-  await Promise.all(jobs.map((job) => post(door, job.webhook)))
-  await all
-  expect(agent.jobs).toHaveLength(3)
-  const began = performance.now()
-  await agent.close({ timeoutMs: 5_000 })
-  expect(performance.now() - began).toBeLessThan(5_000)
-  expect(agent.jobs).toEqual([])
-  for (const job of jobs) {
-    expect(desk.of(job.id)).toEqual(['JS_RUNNING', 'JS_SUCCESS'])
-    expect(await server.rooms.listParticipants(job.room)).toEqual([])
-  }
-  expect((await post(door, (await webhook()).webhook)).status).toBe(503)
-})
-
-test('S1-20 nothing that was logged holds a secret, a token, a signature or a name', async () => {
-  const { door } = await start({ entry: (job) => job.connect() })
-  const { room, webhook: job } = await webhook({ room: { sid: 'RM_1', name: 'a-very-private-room' } })
-  await post(door, job)
-  await post(door, { ...job, headers: { ...job.headers, 'x-livekit-signature': 'f'.repeat(64) } })
-  const text = logs.text()
-  expect(text).toContain('SIGNATURE_INVALID')
-  for (const forbidden of [
-    SECRET,
-    'eyJ',
-    'status-token-of',
-    'f'.repeat(64),
-    server.apiSecret,
-    room,
-    'a-very-private',
-  ]) {
-    expect(text).not.toContain(forbidden)
-  }
 })

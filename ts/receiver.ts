@@ -108,6 +108,9 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
    * Takes no more jobs and ends those that run: their signals are aborted, their shutdown functions run, their rooms
    * are left, their results are reported. Repeating it gives the first one's promise.
    *
+   * A result that nobody takes is tried again until shortly before the end of the time: a dispatcher may be starting
+   * anew. So closing takes all of it while the status URL cannot be reached, and a warning names the job.
+   *
    * @param options.timeoutMs After so many milliseconds it resolves whatever is left. Default: 10000.
    */
   close(options?: { timeoutMs?: number }): Promise<void> {
@@ -255,8 +258,10 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
   }
 
   async #close(timeoutMs: number): Promise<void> {
-    // The last part is for reports and for leaving.
+    // The last part is for reports, and the last of that for leaving the rooms of those that do not get through.
     const withinMs = Math.floor(Math.max(timeoutMs - 2_000, timeoutMs / 2))
+    const reportMs = Math.floor(Math.max(timeoutMs - 500, timeoutMs * 0.75))
+    const abandon = setTimeout(() => this.#native.abandonReports(), reportMs)
     let timer: NodeJS.Timeout | undefined
     const late = new Promise((resolve) => {
       timer = setTimeout(resolve, timeoutMs)
@@ -266,6 +271,7 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     for (const runner of this.#runners.values()) runner.close(withinMs)
     const ends = [...this.#runners.values()].map((runner) => runner.done)
     await Promise.race([Promise.all(ends), late])
+    clearTimeout(abandon)
     clearTimeout(timer)
     this.#native.abandonReports()
   }
