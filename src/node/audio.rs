@@ -22,6 +22,7 @@ use napi_derive::napi;
 use super::convert;
 use super::error::spawn;
 use super::error::throw;
+use super::memory::share;
 use super::runtime::engine;
 use super::runtime::Environment;
 use crate::audio::Piece;
@@ -108,8 +109,7 @@ pub fn set_audio_doorbell<'env>(
         let message = "audio already goes to another copy of roomhook in this thread: make sure that it is loaded once";
         return Err(throw(Error::new(Code::ConfigInvalid, message)));
     }
-    let (address, bytes) = (index.as_ptr(), size_of_val(&*index));
-    shared(env, address.cast_mut().cast(), bytes, index)
+    share(env, index)
 }
 
 /// Fills the index with what waits. On the JavaScript thread, just before the doorbell's function runs.
@@ -131,32 +131,7 @@ fn answer(hub: &FrameHub, index: &[AtomicU32], known: &Mutex<Option<Arc<Piece>>>
 pub fn audio_memory(env: &Env) -> napi::Result<Option<ArrayBuffer<'_>>> {
     let piece = Environment::of(env)?.audio.piece.clone();
     let taken = piece.lock().unwrap_or_else(PoisonError::into_inner).take();
-    let shared = |piece: Arc<Piece>| shared(env, piece.address(), piece.bytes(), piece);
-    taken.map(shared).transpose()
-}
-
-/// Memory that `owner` keeps, as JavaScript sees it.
-#[allow(unsafe_code)]
-fn shared<T>(
-    env: &Env,
-    address: *mut u8,
-    bytes: usize,
-    owner: Arc<T>,
-) -> napi::Result<ArrayBuffer<'_>>
-where
-    T: ?Sized + 'static,
-{
-    // SAFETY: the callers give the address and size of memory inside the owner, which is written through atomics only; the
-    // finalizer holds the owner, so the memory outlives the buffer. Callers wrap each memory once.
-    let buffer =
-        unsafe { ArrayBuffer::from_external(env, address, bytes, owner, |_, owner| drop(owner)) }?;
-    if buffer.as_ptr() == address.cast_const() {
-        return Ok(buffer);
-    }
-    // What such a runtime made is a copy of the silence that was there before the audio.
-    let message = "audio cannot be received: this JavaScript runtime does not allow memory shared with native code \
-                   (external array buffers); use Node.js";
-    Err(throw(Error::new(Code::EngineUnavailable, message)))
+    taken.map(|piece| share(env, piece)).transpose()
 }
 
 fn whole(value: f64, path: &str, range: std::ops::RangeInclusive<u32>) -> napi::Result<u32> {
