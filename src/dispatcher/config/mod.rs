@@ -254,4 +254,6 @@ fn base_url(at: &At<'_>, url: url::Url) -> Result<String, ConfigError> {
 }
 
 #[cfg(test)]
+mod docs_tests;
+#[cfg(test)]
 mod tests;
