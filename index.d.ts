@@ -226,6 +226,12 @@ export interface InferenceSocketOptions {
 /** The variables that `InferenceGateway` looks at. */
 export declare function inferenceVariables(): Array<string>
 
+/**
+ * Rings `bell` when log records of the core wait for `takeLogs`, if this environment is the one that gets them. Repeating
+ * it replaces the bell. It does not keep the process alive.
+ */
+export declare function listenToLogs(level: 'error' | 'warn' | 'info' | 'debug' | 'trace', bell: () => void): void
+
 /** The options of an agent, complete. */
 export interface NativeAgentOptions {
   /** 1 to 3 secrets, newest first. */
@@ -373,3 +379,12 @@ export declare function setAudioDoorbell(doorbell: () => void): ArrayBuffer
 
 /** Tells where the addon was loaded from; the media library lies beside it. `ROOMHOOK_ENGINE_PATH` wins over it. */
 export declare function setEngineDirectory(directory: string): void
+
+/** From which level on this environment wants records, while it is the one that gets them. */
+export declare function setLogLevel(level: 'error' | 'warn' | 'info' | 'debug' | 'trace'): void
+
+/**
+ * The oldest records that wait, as a JSON array of `{ level, message, fields }`; empty when nothing waits or they are
+ * another environment's. If there are more, the bell rings again.
+ */
+export declare function takeLogs(): string

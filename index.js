@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, audioMemory, inferenceRetryWait, inferenceVariables, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, audioMemory, inferenceRetryWait, inferenceVariables, listenToLogs, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory, setLogLevel, takeLogs } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -785,6 +785,7 @@ export { NativeTrack }
 export { audioMemory }
 export { inferenceRetryWait }
 export { inferenceVariables }
+export { listenToLogs }
 export { nativeSignWebhook }
 export { nativeVerifyWebhook }
 export { nativeVersion }
@@ -794,4 +795,6 @@ export { openEngineHandles }
 export { preloadEngine }
 export { setAudioDoorbell }
 export { setEngineDirectory }
+export { setLogLevel }
+export { takeLogs }
 export const __napiBindingTarget = __napiLoadedBindingTarget

@@ -15,6 +15,7 @@ const FLOORS: Record<string, number> = {
   options: 1,
   events: 2,
   abort: 2,
+  'core-log': 2,
   'agent-options': 3,
   receiver: 3,
   job: 3,

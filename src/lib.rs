@@ -10,12 +10,14 @@ pub mod json;
 pub mod audio;
 pub mod inference;
 pub mod job;
+pub mod redact;
 pub mod retry;
 pub mod token;
 pub mod webhook;
 
 pub mod clock;
 pub mod engine;
+pub mod logs;
 pub mod net;
 pub mod store;
 

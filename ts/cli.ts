@@ -5,10 +5,11 @@
 
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import './core-log.js'
 import type { DispatcherEventMap } from './dispatcher/events.js'
 import { createDispatcherFromYaml, type Dispatcher } from './dispatcher.js'
 import { RoomhookError } from './errors.js'
-import { setLogger } from './log.js'
+import { logLevelOfEnvironment, setLogger } from './log.js'
 import { callNative, native } from './native.js'
 
 const HELP = `roomhook: LiveKit agents launched by a signed webhook
@@ -80,7 +81,8 @@ function untilSignal(dispatcher: Dispatcher): Promise<number> {
 }
 
 async function dispatch(path: string): Promise<void> {
-  setLogger({ level: 'info', sink: ({ level, message, fields }) => line(level, message, fields) })
+  const level = logLevelOfEnvironment() ?? 'info'
+  setLogger({ level, sink: ({ level, message, fields }) => line(level, message, fields) })
   let dispatcher: Dispatcher
   try {
     dispatcher = createDispatcherFromYaml(readConfig(path), process.env)

@@ -1,5 +1,7 @@
 // The package's front door: what a user imports from `roomhook`.
 
+import './core-log.js'
+
 export { type Agent, createAgent } from './agent.js'
 export type { AgentOptions, AgentSecret, AgentSecrets } from './agent-options.js'
 export type {

@@ -6,7 +6,11 @@ import { ConfigError } from './errors.js'
 /** The levels, most urgent first. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
 
-/** One message: a constant sentence and its facts. */
+/**
+ * One message: a constant sentence and its facts. Records of the native core name the module that wrote them in
+ * `fields.target`. Those of LiveKit's media library (target `roomhook::engine::library`, level `debug` and `trace`) are in
+ * its own words, which can name rooms and identities; tokens are cut out of them.
+ */
 export interface LogRecord {
   level: LogLevel
   message: string
@@ -23,11 +27,22 @@ function toConsole({ level, message, fields }: LogRecord): void {
   else console.error(...args)
 }
 
-let threshold: number = order.indexOf('warn')
+/** The level that `ROOMHOOK_LOG` asks for, if it names one. */
+export function logLevelOfEnvironment(): LogLevel | undefined {
+  const given = process.env.ROOMHOOK_LOG?.trim().toLowerCase()
+  return order.find((level) => level === given)
+}
+
+let threshold: number = order.indexOf(logLevelOfEnvironment() ?? 'warn')
+let onLevel: (level: LogLevel) => void = () => undefined
 let sink: (record: LogRecord) => void = toConsole
 
 /**
- * Replaces where messages go and how many there are. Default: the console's error stream, from `warn` up.
+ * Replaces where messages go and how many there are, those of the native core included. Default: the console's error
+ * stream, from the level up that the environment variable `ROOMHOOK_LOG` names, else from `warn` up.
+ *
+ * The core writes for the whole process: where worker threads load roomhook too, its records go to the thread that loaded
+ * it first, and after that one's end to the next.
  *
  * @throws {ConfigError} `CONFIG_INVALID` for a level or sink that is none; nothing is replaced then.
  */
@@ -36,8 +51,18 @@ export function setLogger(options: { level?: LogLevel; sink?: (record: LogRecord
   const { level, sink: given } = options
   if (level !== undefined && !order.includes(level)) throw wrong('options.level', `one of ${order.join(', ')}`)
   if (given !== undefined && typeof given !== 'function') throw wrong('options.sink', 'a function')
-  if (level !== undefined) threshold = order.indexOf(level)
+  // The sink first: with the level more records begin to come.
   if (given !== undefined) sink = given
+  if (level !== undefined) {
+    threshold = order.indexOf(level)
+    onLevel(level)
+  }
+}
+
+/** Tells somebody the level now and whenever it changes: whoever makes records elsewhere. */
+export function followLevel(follow: (level: LogLevel) => void): void {
+  onLevel = follow
+  follow(order[threshold] as LogLevel)
 }
 
 function wrong(path: string, expected: string): ConfigError {
@@ -45,9 +70,14 @@ function wrong(path: string, expected: string): ConfigError {
 }
 
 function write(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-  if (order.indexOf(level) > threshold) return
+  pass({ level, message, fields })
+}
+
+/** Hands a finished record to the sink, if its level is wanted. */
+export function pass(record: LogRecord): void {
+  if (order.indexOf(record.level) > threshold) return
   try {
-    sink({ level, message, fields })
+    sink(record)
   } catch {
     // A broken sink must not harm the program that it only watches.
   }

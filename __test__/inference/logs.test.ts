@@ -1,11 +1,20 @@
-// A canary run: unique markers in every secret and personal input, every path that can fail, all records at trace level.
+// A canary run: unique markers in every secret and personal input, every path that can fail, all records at trace level,
+// those of the native core and of LiveKit's media library included.
 // No marker may be in a log record or in the message of an error.
 
 import { afterEach, expect, test, vi } from 'vitest'
-import { createHeaderHooks, inferenceFetch, inferenceHeaders, inferenceSocket, RoomhookError } from '../../ts/index.js'
+import {
+  createHeaderHooks,
+  inferenceFetch,
+  inferenceHeaders,
+  inferenceSocket,
+  Room,
+  RoomhookError,
+} from '../../ts/index.js'
 import { startGateway } from '../support/gateway.js'
 import { testJob } from '../support/inference-job.js'
 import { CapturedLogs } from '../support/logs.js'
+import { COMPLAINT, RudeServer } from '../support/rude-server.js'
 
 afterEach(() => {
   vi.unstubAllEnvs()
@@ -74,12 +83,29 @@ test('S0-07, S2-18: no header value, token or key reaches a log line or an error
   strict.on('before_llm_request', () => Promise.reject(new Error('no')))
   await attempt(() => strict.turn(speaker, () => undefined))
 
+  // A room: the media library writes down its request, the token with it.
+  const room = new Room()
+  await attempt(() => room.connect(gateway.url.replace('http', 'ws'), 'canary-token'))
+
+  // A socket that opens, carries headers and messages, and whose end the core has something to say about.
+  await using rude = await RudeServer.start()
+  const open = { service: 'tts', baseURL: rude.url, ...secrets, job, headers, closeTimeoutMs: 20 } as const
+  const socket = await inferenceSocket({ ...open, query: { model: 'canary-model' } })
+  socket.send('canary-message')
+  await socket.close(4000, 'canary-reason')
+  await logs.until(COMPLAINT)
+  const targets = new Set(logs.records.map(({ fields }) => fields.target))
+  expect(targets).toContain('roomhook::net::ws')
+  expect(targets).toContain('roomhook::engine::library')
+  expect(logs.text()).toContain('authorization: [hidden]')
+
   expect(logs.records.length).toBeGreaterThan(20)
   expect(errors.length).toBeGreaterThan(8)
   expect(gateway.requests.some((request) => request.head.includes('canary'))).toBe(true)
   expect(logs.text()).not.toMatch(/canary/i)
   for (const error of errors) expect(textOf(error)).not.toMatch(/canary/i)
-  const tokens = gateway.requests.map((request) => request.header('authorization')?.slice('Bearer '.length) ?? '')
+  const sent = gateway.requests.filter(({ path }) => !path.startsWith('/rtc'))
+  const tokens = sent.map((request) => request.header('authorization')?.slice('Bearer '.length) ?? '')
   for (const token of new Set(tokens)) {
     expect(token.length).toBeGreaterThan(20)
     expect(logs.text()).not.toContain(token)

@@ -17,14 +17,23 @@ export interface Child {
   ended: Promise<{ code: number | string; output: string }>
 }
 
-/** Starts `source` as a module with `roomhook` (everything the package exports) and `args` in scope. */
-export function startChild(source: string, args: Record<string, unknown> = {}): Child {
+/**
+ * Starts `source` as a module with `roomhook` (everything the package exports; not if `load` is false) and `args` in
+ * scope.
+ */
+export function startChild(
+  source: string,
+  args: Record<string, unknown> = {},
+  env: Record<string, string> = {},
+  { load = true }: { load?: boolean } = {},
+): Child {
   if (!existsSync(built)) throw new Error('the package is not built: run `npm run build`')
-  const module = `const roomhook = await import(${JSON.stringify(built)})
+  const module = `${load ? `const roomhook = await import(${JSON.stringify(built)})` : ''}
 const args = ${JSON.stringify(args)}
 ${source}`
   const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '--eval', module], {
     stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
   })
   let output = ''
   const watchers = new Set<() => void>()

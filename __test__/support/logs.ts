@@ -5,9 +5,30 @@ import { type LogRecord, setLogger } from '../../ts/log.js'
 /** Captured records; the console is silent while it lives. */
 export class CapturedLogs implements Disposable {
   readonly records: LogRecord[] = []
+  readonly #watchers = new Set<() => void>()
 
   constructor() {
-    setLogger({ level: 'trace', sink: (record) => this.records.push(record) })
+    setLogger({
+      level: 'trace',
+      sink: (record) => {
+        this.records.push(record)
+        for (const check of this.#watchers) check()
+      },
+    })
+  }
+
+  /** Waits for a record: those of the core come a moment after what they tell of. */
+  until(message: string): Promise<LogRecord> {
+    return new Promise((resolve) => {
+      const check = (): void => {
+        const found = this.records.find((record) => record.message === message)
+        if (found === undefined) return
+        this.#watchers.delete(check)
+        resolve(found)
+      }
+      this.#watchers.add(check)
+      check()
+    })
   }
 
   /** Records of a level whose fields include these. */

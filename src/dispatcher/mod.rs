@@ -70,7 +70,7 @@ impl Dispatcher {
     /// `TRANSPORT_FAILED` (retryable) for a LiveKit that does not answer.
     pub async fn start(config: Config) -> Result<Dispatcher, Error> {
         for warning in &config.warnings {
-            tracing::warn!(what = %warning, "the configuration is allowed but not wise");
+            tracing::debug!(what = %warning, "the configuration is allowed but not wise");
         }
         let agents = agents::ready(&config.agents)?;
         let http = HttpClient::new(&HttpOptions::default()).map_err(|error| {

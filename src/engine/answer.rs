@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use crate::engine::abi::Handle;
 use crate::engine::convert;
-use crate::engine::logs;
 use crate::engine::membership::Membership;
 use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
@@ -15,6 +14,7 @@ use crate::engine::router::Router;
 use crate::engine::ParticipantInfo;
 use crate::engine::PublicationInfo;
 use crate::engine::RoomInfo;
+use crate::redact::scrub;
 
 /// What became of a request.
 pub(super) enum Answer {
@@ -37,7 +37,9 @@ pub(super) struct Joined {
 }
 
 fn done(async_id: u64, error: Option<String>) -> Option<(u64, Answer)> {
-    let answer = error.map_or(Answer::Done, |error| Answer::Failed(logs::scrub(&error)));
+    let answer = error.map_or(Answer::Done, |error| {
+        Answer::Failed(scrub(&error).into_owned())
+    });
     Some((async_id, answer))
 }
 
@@ -64,7 +66,7 @@ fn joined(router: &Arc<Router>, message: Option<proto::connect_callback::Message
     use proto::connect_callback::Message;
     let result = match message {
         Some(Message::Result(result)) => result,
-        Some(Message::Error(error)) => return Answer::Failed(logs::scrub(&error)),
+        Some(Message::Error(error)) => return Answer::Failed(scrub(&error).into_owned()),
         None => return Answer::Failed("it gave no reason".into()),
     };
     let membership = Membership::new(
@@ -100,7 +102,7 @@ fn published(
             Handle::own(router, publication.handle.id),
             convert::publication(publication.info),
         ),
-        Some(Message::Error(error)) => Answer::Failed(logs::scrub(&error)),
+        Some(Message::Error(error)) => Answer::Failed(scrub(&error).into_owned()),
         None => Answer::Failed("it gave no reason".into()),
     }
 }

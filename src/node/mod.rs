@@ -9,6 +9,7 @@ mod dispatcher;
 mod error;
 mod inference;
 mod inference_socket;
+mod logs;
 mod memory;
 mod room;
 mod room_options;

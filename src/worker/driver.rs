@@ -275,6 +275,7 @@ impl Driver {
         }
     }
 
+    /// What whoever drives the worker hears as an event is no news to an operator.
     fn note(&self, event: &Event) {
         let registration = &self.setup.config.registration;
         let agent = registration.agent_name.as_str();
@@ -285,16 +286,15 @@ impl Driver {
                 server_version,
             } => {
                 self.setup.registered.store(true, Ordering::Release);
-                tracing::info!(agent, job_type, %worker_id, server_version, "worker registered");
+                tracing::debug!(agent, job_type, %worker_id, server_version, "worker registered");
             }
             Event::Disconnected {
                 reason,
                 will_retry_ms,
             } => {
-                let api_key = self.setup.api_key.as_str();
                 let ignored = self.machine.ignored();
-                tracing::warn!(
-                    agent, job_type, api_key, %reason, ?will_retry_ms, ignored, "worker disconnected"
+                tracing::debug!(
+                    agent, job_type, %reason, will_retry_ms, ignored, "worker disconnected"
                 );
             }
             Event::AssignmentLost { job_id } => {

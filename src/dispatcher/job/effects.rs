@@ -184,12 +184,12 @@ impl JobTask {
             } => {
                 match reading {
                     Reading::Clear => {}
-                    Reading::OtherIdentity => tracing::warn!(
+                    Reading::OtherIdentity => tracing::debug!(
                         job_id,
                         reason = "identity_mismatch",
                         "an endpoint took a job under an identity that its token does not carry; the token decides"
                     ),
-                    Reading::Unreadable => tracing::warn!(
+                    Reading::Unreadable => tracing::debug!(
                         job_id,
                         reason = "accepted_unparsed",
                         "an endpoint took a job without a readable answer"

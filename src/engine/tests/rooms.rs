@@ -91,7 +91,7 @@ async fn a_refused_join_says_why_without_the_token() {
     );
     let error = joining.await.err().unwrap().to_string();
     assert!(
-        error.ends_with("GET /rtc?access_token=[token]: 401"),
+        error.ends_with("GET /rtc?access_token=[hidden]: 401"),
         "{error}"
     );
 }
