@@ -140,6 +140,22 @@ test('a remote track can be left and joined again, and what ends tells its strea
   }
 })
 
+test('a remote track that is left and wanted again in one breath comes back, however often', async () => {
+  const name = roomName()
+  await using peer = await Peer.join(server.url, await server.token('caller', name))
+  await peer.call('publishTone', { frequency: 440, peak: 8000 })
+  await using room = await joined(name)
+  let [track, publication] = await once(room, 'trackSubscribed')
+  for (let time = 0; time < 6; time++) {
+    const again = once(room, 'trackSubscribed')
+    publication.setSubscribed(false)
+    publication.setSubscribed(true)
+    ;[track, publication] = await again
+    expect([publication.subscribed, publication.track]).toEqual([true, track])
+  }
+  expectTone(await hear(new AudioStream(track)), 440)
+})
+
 test('without autoSubscribe a track waits until it is asked for', async () => {
   const name = roomName()
   await using peer = await Peer.join(server.url, await server.token('caller', name))

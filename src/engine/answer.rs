@@ -73,6 +73,7 @@ fn joined(router: &Arc<Router>, message: Option<proto::connect_callback::Message
         Handle::own(router, result.room.handle.id),
         Handle::own(router, result.local_participant.handle.id),
     );
+    let room = membership.room();
     let participants = result.participants.into_iter().map(|entry| {
         // Participants are named by identity here, so their handles are not needed.
         drop(Handle::own(router, entry.participant.handle.id));
@@ -80,7 +81,7 @@ fn joined(router: &Arc<Router>, message: Option<proto::connect_callback::Message
         (
             convert::participant(entry.participant.info),
             publications
-                .map(|publication| Publication::new(router, publication))
+                .map(|publication| Publication::remote(router, room, publication))
                 .collect(),
         )
     });

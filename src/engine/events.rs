@@ -94,7 +94,7 @@ fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<Engin
         },
         Message::TrackPublished(event) => EngineEvent::TrackPublished {
             identity: event.participant_identity,
-            publication: Arc::new(Publication::new(router, event.publication)),
+            publication: Arc::new(Publication::remote(router, room, event.publication)),
         },
         Message::TrackUnpublished(event) => EngineEvent::TrackUnpublished {
             identity: event.participant_identity,

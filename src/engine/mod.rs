@@ -14,6 +14,7 @@ pub mod fake;
 
 mod abi;
 mod answer;
+mod changes;
 mod check;
 mod chores;
 mod convert;
@@ -30,6 +31,7 @@ mod rooms;
 mod router;
 mod source;
 mod streams;
+mod subscription;
 #[cfg(test)]
 mod tests;
 mod track;

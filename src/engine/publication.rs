@@ -7,34 +7,41 @@ use std::sync::Arc;
 use crate::engine::abi::Handle;
 use crate::engine::convert;
 use crate::engine::proto;
-use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::router::Router;
+use crate::engine::subscription::Subscription;
 use crate::engine::EngineError;
 use crate::engine::EnginePublication;
 use crate::engine::PublicationInfo;
 
 pub(super) struct Publication {
-    handle: Handle,
     info: PublicationInfo,
-    remote: bool,
+    held: Held,
+}
+
+enum Held {
+    Local(#[allow(dead_code)] Handle),
+    Remote(Arc<Subscription>),
 }
 
 impl Publication {
-    /// Somebody else's publication, as an event hands it over.
-    pub(super) fn new(router: &Arc<Router>, owned: proto::OwnedTrackPublication) -> Publication {
+    /// Somebody else's publication in `room`, as an event hands it over.
+    pub(super) fn remote(
+        router: &Arc<Router>,
+        room: u64,
+        owned: proto::OwnedTrackPublication,
+    ) -> Publication {
+        let handle = Handle::own(router, owned.handle.id);
         Publication {
-            handle: Handle::own(router, owned.handle.id),
             info: convert::publication(owned.info),
-            remote: true,
+            held: Held::Remote(Subscription::new(handle, room)),
         }
     }
 
     /// Our own.
     pub(super) fn local(handle: Handle, info: PublicationInfo) -> Publication {
         Publication {
-            handle,
             info,
-            remote: false,
+            held: Held::Local(handle),
         }
     }
 }
@@ -45,18 +52,11 @@ impl EnginePublication for Publication {
     }
 
     fn set_subscribed(&self, subscribed: bool) -> Result<(), EngineError> {
-        if !self.remote {
-            return Err(EngineError::Invalid(
+        match &self.held {
+            Held::Remote(subscription) => subscription.set(subscribed),
+            Held::Local(_) => Err(EngineError::Invalid(
                 "subscribing: expected another participant's publication, got a local one".into(),
-            ));
+            )),
         }
-        let ask = Ask::SetSubscribed(proto::SetSubscribedRequest {
-            subscribe: subscribed,
-            publication_handle: self.handle.id(),
-        });
-        self.handle
-            .router()
-            .call("change the subscription", ask)
-            .map(drop)
     }
 }

@@ -9,8 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::join_all;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::answer::Answer;
+use crate::engine::changes;
+use crate::engine::changes::Change;
+use crate::engine::changes::Changes;
 use crate::engine::check;
 use crate::engine::membership::Membership;
 use crate::engine::proto;
@@ -36,12 +42,19 @@ const UPDATE_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) struct Room {
     router: Arc<Router>,
     membership: Membership,
+    changes: Changes,
+    /// Set once the tracks were taken back to leave the room.
+    emptied: OnceCell<()>,
+    ended: CancellationToken,
 }
 
 impl Room {
     pub(super) fn new(router: &Arc<Router>, membership: Membership) -> Room {
         Room {
             router: router.clone(),
+            changes: Changes::new(),
+            emptied: OnceCell::new(),
+            ended: router.rooms.ended(membership.room()),
             membership,
         }
     }
@@ -52,11 +65,77 @@ impl Room {
         deadline: Duration,
         ask: impl FnOnce(u64) -> Ask,
     ) -> Result<Answer, EngineError> {
-        self.router.ask(what, deadline, Terms::default(), ask).await
+        self.ask_on(Terms::default(), what, deadline, ask).await
+    }
+
+    /// Asks, and waits for the answer as long as the room lasts: the library waits for its own deadlines after that.
+    async fn ask_on(
+        &self,
+        terms: Terms,
+        what: &str,
+        deadline: Duration,
+        ask: impl FnOnce(u64) -> Ask,
+    ) -> Result<Answer, EngineError> {
+        let answer = self.router.ask(what, deadline, terms, ask);
+        let answer = self.ended.run_until_cancelled(answer).await;
+        answer.unwrap_or_else(|| {
+            Err(EngineError::Closed(format!(
+                "the room ended before it could {what}"
+            )))
+        })
+    }
+
+    /// Asks for a change of what is published here.
+    async fn change(
+        &self,
+        change: &mut Change,
+        what: &str,
+        ask: impl FnOnce(u64) -> Ask,
+    ) -> Result<Answer, EngineError> {
+        let terms = Terms {
+            permit: change.until_answered(),
+            leaves: None,
+        };
+        self.ask_on(terms, what, PUBLISH_DEADLINE, ask).await
+    }
+
+    fn taking_back(
+        &self,
+        track_sid: &str,
+        stop: bool,
+    ) -> Result<impl FnOnce(u64) -> Ask, EngineError> {
+        let local_participant_handle = self.membership.local()?;
+        let track_sid = track_sid.to_owned();
+        Ok(move |id| {
+            Ask::UnpublishTrack(proto::UnpublishTrackRequest {
+                local_participant_handle,
+                track_sid,
+                stop_on_unpublish: stop,
+                request_async_id: Some(id),
+            })
+        })
+    }
+
+    /// Takes every track back before the room is left. The library does so too, but goes before the server has answered,
+    /// and then keeps five threads of the room for the ten seconds it waits for that.
+    async fn empty(&self) {
+        let settled = self.changes.end().await;
+        let room = self.membership.room();
+        let taking_back = self.router.rooms.published_in(room).into_iter();
+        let taking_back = taking_back.map(|sid| async move {
+            let ask = self.taking_back(&sid, true)?;
+            self.ask("unpublish the track", changes::PATIENCE, ask)
+                .await
+        });
+        let failed = join_all(taking_back).await.iter().any(Result::is_err);
+        if failed || !settled {
+            tracing::debug!("a room is left before its tracks were taken back");
+        }
     }
 
     async fn publish(
         &self,
+        change: &mut Change,
         track: &Track,
         options: PublishOptions,
     ) -> Result<Publication, EngineError> {
@@ -80,7 +159,7 @@ impl Room {
                 request_async_id: Some(id),
             })
         };
-        match self.ask("publish the track", PUBLISH_DEADLINE, ask).await? {
+        match self.change(change, "publish the track", ask).await? {
             Answer::Published(handle, info) => Ok(Publication::local(handle, info)),
             _ => Err(misunderstood()),
         }
@@ -116,6 +195,9 @@ impl Drop for Mark<'_> {
 #[async_trait]
 impl EngineRoom for Room {
     async fn disconnect(&self) -> Result<(), EngineError> {
+        let emptying = self.emptied.get_or_init(|| self.empty());
+        // Whoever leaves twice waits for the same.
+        self.ended.run_until_cancelled(emptying).await;
         self.membership.leave().await
     }
 
@@ -136,7 +218,8 @@ impl EngineRoom for Room {
             })?;
         self.membership.local()?;
         let mark = Mark::set(&track.published)?;
-        let publication = self.publish(track, options).await?;
+        let mut change = self.changes.begin().await?;
+        let publication = self.publish(&mut change, track, options).await?;
         let (room, sid) = (self.membership.room(), &publication.info().sid);
         mark.keep();
         self.router.rooms.published(room, sid, &track.published);
@@ -145,17 +228,12 @@ impl EngineRoom for Room {
 
     async fn unpublish_track(&self, track_sid: &str, stop: bool) -> Result<(), EngineError> {
         check::track_sid(track_sid)?;
-        let local_participant_handle = self.membership.local()?;
-        let ask = |id| {
-            Ask::UnpublishTrack(proto::UnpublishTrackRequest {
-                local_participant_handle,
-                track_sid: track_sid.to_owned(),
-                stop_on_unpublish: stop,
-                request_async_id: Some(id),
-            })
+        let ask = self.taking_back(track_sid, stop)?;
+        let Ok(mut change) = self.changes.begin().await else {
+            // The room is being left, which takes every track back.
+            return Ok(());
         };
-        self.ask("unpublish the track", PUBLISH_DEADLINE, ask)
-            .await?;
+        self.change(&mut change, "unpublish the track", ask).await?;
         self.router
             .rooms
             .unpublished(self.membership.room(), track_sid);

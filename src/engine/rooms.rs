@@ -15,6 +15,7 @@ use std::time::Duration;
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::engine::chores::Chore;
 use crate::engine::events;
@@ -32,7 +33,7 @@ const GONE: i32 = proto::ConnectionState::ConnDisconnected as i32;
 
 struct Route {
     events: mpsc::UnboundedSender<EngineEvent>,
-    /// Where the reconnection deadline is waited for.
+    /// Where deadlines and the like are waited for.
     runtime: Runtime,
     deadline: Option<AbortHandle>,
     leaving: bool,
@@ -40,6 +41,8 @@ struct Route {
     told: bool,
     /// The tracks published in the room, by sid, and the mark that each of them is.
     published: HashMap<String, Arc<AtomicBool>>,
+    /// Cancelled when the room has ended.
+    ended: CancellationToken,
 }
 
 impl Route {
@@ -72,6 +75,7 @@ impl Rooms {
             leaving: false,
             told: false,
             published: HashMap::new(),
+            ended: CancellationToken::new(),
         };
         lock(&self.routes).insert(room, route);
         receiver
@@ -80,6 +84,33 @@ impl Rooms {
     /// Whether the room has not ended.
     pub(super) fn is_open(&self, room: u64) -> bool {
         lock(&self.routes).contains_key(&room)
+    }
+
+    /// Where what belongs to the room is waited for, while it lasts.
+    pub(super) fn runtime(&self, room: u64) -> Option<Runtime> {
+        let routes = lock(&self.routes);
+        routes.get(&room).map(|route| route.runtime.clone())
+    }
+
+    /// Cancelled once the room has ended: nothing that was asked of it will be answered any more.
+    pub(super) fn ended(&self, room: u64) -> CancellationToken {
+        match lock(&self.routes).get(&room) {
+            Some(route) => route.ended.clone(),
+            None => {
+                let over = CancellationToken::new();
+                over.cancel();
+                over
+            }
+        }
+    }
+
+    /// The sids of the tracks published in the room.
+    pub(super) fn published_in(&self, room: u64) -> Vec<String> {
+        let routes = lock(&self.routes);
+        let route = routes.get(&room);
+        route.map_or(Vec::new(), |route| {
+            route.published.keys().cloned().collect()
+        })
     }
 
     /// Notes that we are about to leave, so that the end needs no other reason.
@@ -179,6 +210,7 @@ impl Rooms {
         }
         let reason = reason.into();
         let _ = route.events.send(EngineEvent::Disconnected { reason });
+        route.ended.cancel();
     }
 }
 

@@ -115,7 +115,8 @@ export class RemoteTrackPublication extends TrackPublication {
   }
 
   /**
-   * Asks to receive the track, or no longer. `trackSubscribed` or `trackUnsubscribed` says when it happened.
+   * Asks to receive the track, or no longer. `trackSubscribed` or `trackUnsubscribed` says when it happened. What
+   * changes within 100 ms is told to the server one after the other, 100 ms apart, so that the last call stands.
    *
    * @throws {ConnectionError} `ROOM_DISCONNECTED` if the room is not connected.
    * @throws {ConfigError} `CONFIG_INVALID` if the publication was taken back.

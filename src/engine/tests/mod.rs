@@ -17,10 +17,12 @@ use crate::engine::EngineEvent;
 use script::say;
 use script::Script;
 
+mod leaving;
 mod rooms;
 mod script;
 mod sources;
 mod streams;
+mod subscriptions;
 
 const ROOM: u64 = 1;
 

@@ -1,0 +1,198 @@
+//! What happens to the tracks of a room that is left, and to the calls nobody will answer any more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::disconnect_id;
+use super::join;
+use super::left;
+use super::publish_id;
+use super::script::handle;
+use super::script::say;
+use super::script::say_in;
+use super::script::Script;
+use super::start;
+use super::ROOM;
+use crate::engine::changes;
+use crate::engine::proto;
+use crate::engine::proto::ffi_event::Message as Event;
+use crate::engine::proto::ffi_request::Message as Ask;
+use crate::engine::proto::room_event::Message as RoomMessage;
+use crate::engine::router::Router;
+use crate::engine::source::AudioSource;
+use crate::engine::AudioSourceOptions;
+use crate::engine::Connected;
+use crate::engine::EngineAudioSource;
+use crate::engine::EngineError;
+use crate::engine::EnginePublication;
+use crate::engine::EngineRoom;
+use crate::engine::EngineTrack;
+use crate::engine::PublishOptions;
+
+fn unpublish_id(ask: &Ask) -> Option<u64> {
+    match ask {
+        Ask::UnpublishTrack(request) => request.request_async_id,
+        _ => None,
+    }
+}
+
+fn published(async_id: u64, sid: &str) -> Event {
+    Event::PublishTrack(proto::PublishTrackCallback {
+        async_id,
+        message: Some(proto::publish_track_callback::Message::Publication(
+            proto::OwnedTrackPublication {
+                handle: handle(70),
+                info: proto::TrackPublicationInfo {
+                    sid: sid.into(),
+                    ..Default::default()
+                },
+            },
+        )),
+    })
+}
+
+fn unpublished(async_id: u64) -> Event {
+    Event::UnpublishTrack(proto::UnpublishTrackCallback {
+        async_id,
+        error: None,
+    })
+}
+
+fn track(router: &Arc<Router>) -> Arc<dyn EngineTrack> {
+    let options = AudioSourceOptions {
+        sample_rate: 48_000,
+        num_channels: 1,
+        queue_size_ms: 1_000,
+    };
+    let source = AudioSource::new(router, options).unwrap();
+    source.create_track("voice").unwrap()
+}
+
+async fn publish(
+    script: &Script,
+    router: &Arc<Router>,
+    room: &Arc<dyn EngineRoom>,
+) -> Arc<dyn EnginePublication> {
+    let track = track(router);
+    let mut publishing = room.publish_track(track.as_ref(), PublishOptions::default());
+    start(&mut publishing).await;
+    let id = script.request("publishing", 1, publish_id);
+    say(router, published(id, "TR_9"));
+    publishing.await.unwrap()
+}
+
+fn asked(script: &Script, wanted: fn(&Ask) -> Option<u64>) -> usize {
+    script.requests().iter().filter_map(wanted).count()
+}
+
+#[tokio::test]
+async fn a_room_is_left_only_after_its_tracks_were_taken_back() {
+    let (script, router) = Script::accepting();
+    let Connected { room, .. } = join(&script, &router).await;
+    let _publication = publish(&script, &router, &room).await;
+    let (mut first, mut second) = (room.disconnect(), room.disconnect());
+    start(&mut first).await;
+    start(&mut second).await;
+    let id = script.request("taking the track back", 1, unpublish_id);
+    assert_eq!(asked(&script, disconnect_id), 0);
+    say(&router, unpublished(id));
+    start(&mut first).await;
+    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    first.await.unwrap();
+    second.await.unwrap();
+    assert_eq!(asked(&script, unpublish_id), 1);
+    assert_eq!(asked(&script, disconnect_id), 1);
+}
+
+#[tokio::test]
+async fn a_room_is_left_only_after_what_is_under_way_has_ended() {
+    let (script, router) = Script::accepting();
+    let Connected { room, .. } = join(&script, &router).await;
+    let _publication = publish(&script, &router, &room).await;
+    let other = track(&router);
+    let mut publishing = room.publish_track(other.as_ref(), PublishOptions::default());
+    start(&mut publishing).await;
+    // Nobody waits for this one, but the library is at it.
+    let mut abandoned = room.unpublish_track("TR_9", true);
+    start(&mut abandoned).await;
+    drop(abandoned);
+    let mut leaving = room.disconnect();
+    start(&mut leaving).await;
+    let late = track(&router);
+    let refused = room.publish_track(late.as_ref(), PublishOptions::default());
+    let taken_back = room.unpublish_track("TR_9", true);
+    say(
+        &router,
+        unpublished(script.request("taking back", 1, unpublish_id)),
+    );
+    say_in(
+        &router,
+        ROOM,
+        RoomMessage::LocalTrackUnpublished(proto::LocalTrackUnpublished {
+            publication_sid: "TR_9".into(),
+        }),
+    );
+    start(&mut leaving).await;
+    assert_eq!(
+        asked(&script, unpublish_id),
+        1,
+        "the other is still being published"
+    );
+    say(
+        &router,
+        published(script.request("publishing", 2, publish_id), "TR_8"),
+    );
+    let publication = publishing.await.unwrap();
+    assert_eq!(publication.info().sid, "TR_8");
+    start(&mut leaving).await;
+    assert!(matches!(refused.await, Err(EngineError::Closed(_))));
+    taken_back.await.unwrap();
+    say(
+        &router,
+        unpublished(script.request("taking back", 2, unpublish_id)),
+    );
+    start(&mut leaving).await;
+    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    leaving.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_is_left_although_the_library_never_answers_for_its_tracks() {
+    let (script, router) = Script::accepting();
+    let Connected { room, .. } = join(&script, &router).await;
+    let _publication = publish(&script, &router, &room).await;
+    let other = track(&router);
+    let mut publishing = room.publish_track(other.as_ref(), PublishOptions::default());
+    start(&mut publishing).await;
+    let began = tokio::time::Instant::now();
+    let mut leaving = room.disconnect();
+    let before = began + changes::PATIENCE * 2 - Duration::from_millis(1);
+    assert!(tokio::time::timeout_at(before, &mut leaving).await.is_err());
+    assert_eq!(asked(&script, disconnect_id), 0);
+    let after = before + Duration::from_millis(2);
+    assert!(tokio::time::timeout_at(after, &mut leaving).await.is_err());
+    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    leaving.await.unwrap();
+    assert!(matches!(publishing.await, Err(EngineError::Closed(_))));
+}
+
+#[tokio::test]
+async fn a_call_under_way_fails_when_the_room_ends_and_its_late_answer_is_given_back() {
+    let (script, router) = Script::accepting();
+    let Connected { room, .. } = join(&script, &router).await;
+    let track = track(&router);
+    let mut publishing = room.publish_track(track.as_ref(), PublishOptions::default());
+    start(&mut publishing).await;
+    let gone = proto::Disconnected { reason: 5 };
+    say_in(&router, ROOM, RoomMessage::Disconnected(gone));
+    assert!(matches!(publishing.await, Err(EngineError::Closed(_))));
+    say(
+        &router,
+        published(script.request("publishing", 1, publish_id), "TR_9"),
+    );
+    script.given_back(70);
+    let mut leaving = room.disconnect();
+    start(&mut leaving).await;
+    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    leaving.await.unwrap();
+}
