@@ -26,6 +26,7 @@ mod memory;
 mod native;
 mod proto;
 mod publication;
+mod refusal;
 mod room;
 mod rooms;
 mod router;

@@ -18,6 +18,7 @@ use crate::engine::library;
 use crate::engine::library::Library;
 use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
+use crate::engine::refusal;
 use crate::engine::room::Room;
 use crate::engine::router::lock;
 use crate::engine::router::Router;
@@ -212,9 +213,11 @@ pub(super) async fn join(
         })
     };
     let answer = router.ask("join the room", deadline, Terms::default(), ask);
-    match answer.await? {
-        Answer::Joined(joined) => take_over(router, *joined),
-        _ => Err(misunderstood()),
+    match answer.await {
+        Ok(Answer::Joined(joined)) => take_over(router, *joined),
+        Ok(_) => Err(misunderstood()),
+        Err(EngineError::Refused(why)) if refusal::is_final(&why) => Err(EngineError::Denied(why)),
+        Err(error) => Err(error),
     }
 }
 

@@ -18,6 +18,9 @@ pub enum EngineError {
     /// The library, or the server through it, refused.
     #[error("{0}")]
     Refused(String),
+    /// The server refused a join, and will refuse it again.
+    #[error("{0}")]
+    Denied(String),
     /// The room, source or stream is gone.
     #[error("{0}")]
     Closed(String),

@@ -120,6 +120,11 @@ mod tests {
                 false,
             ),
             (RoomError::Connect(refused()), Code::RoomConnectFailed, true),
+            (
+                RoomError::Connect(EngineError::Denied("bad token".into())),
+                Code::RoomConnectFailed,
+                false,
+            ),
             (RoomError::Cancelled, Code::Aborted, false),
             (
                 RoomError::call("publishing")(refused()),

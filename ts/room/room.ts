@@ -130,7 +130,7 @@ export class Room extends TypedEmitter<RoomEventMap> {
    * @param url The server, `wss://…` or `ws://…`.
    * @param token An access token with the grant to join.
    * @throws {ConfigError} `CONFIG_INVALID` for a wrong argument, or a room that is joined already.
-   * @throws {ConnectionError} `ROOM_CONNECT_FAILED` if the server cannot be reached or refuses the token;
+   * @throws {ConnectionError} `ROOM_CONNECT_FAILED` if the server cannot be reached (retryable) or refuses the token (not);
    * `ENGINE_UNAVAILABLE` if the media library cannot be loaded.
    * @throws {ClosedError} `ABORTED` if the signal aborts, or `disconnect` is called meanwhile.
    */
