@@ -39,7 +39,10 @@ export declare class InferenceSocketHandle {
   open(receive: (messages: Array<string | Buffer>) => void): Promise<InferenceSocketOpened>
   /** Abandons an attempt to open. */
   cancel(): void
-  /** Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended. */
+  /**
+   * Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended, 3 it is larger than the
+   * queue.
+   */
   sendText(text: string): number
   /** Queues bytes, copied; answers as `sendText`. */
   sendBinary(bytes: Uint8Array): number
@@ -204,6 +207,10 @@ export interface InferenceSocketOpened {
   status?: number
   /** Whether the same attempt can succeed later. */
   retryable: boolean
+  /** Of a refusal: `retry-after` in milliseconds from now. */
+  retryAfterMs?: number
+  /** Of a refusal: `retry-after` and the quota, as pairs of name and value. */
+  headers: Array<Array<string>>
   /** For a person, unless it is open. */
   message: string
 }
@@ -220,6 +227,7 @@ export interface InferenceSocketOptions {
   pongTimeoutMs: number
   maxMessageBytes: number
   sendQueue: number
+  sendQueueBytes: number
   receiveQueue: number
 }
 

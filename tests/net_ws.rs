@@ -109,12 +109,21 @@ async fn a_refused_upgrade_carries_the_status_and_a_redirect_is_a_refusal() {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let _ = stream.read(&mut [0; 4096]).await;
             let reply = format!(
-                "HTTP/1.1 {status} No\r\nLocation: ws://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n"
+                "HTTP/1.1 {status} No\r\nLocation: ws://127.0.0.1:1/\r\nRetry-After: 7\r\nX-Odd: \u{fc}\r\nContent-Length: 0\r\n\r\n"
             );
             let _ = stream.write_all(reply.as_bytes()).await;
         });
         let result = ws::connect(&url, &[], &WsOptions::default()).await;
-        assert_eq!(result.map(drop), Err(WsError::Refused(status)));
+        let Err(WsError::Refused(refusal)) = result else {
+            panic!("not refused");
+        };
+        assert_eq!(refusal.status, status);
+        let told = |name: &str| refusal.headers.iter().any(|(other, _)| other == name);
+        assert!(refusal
+            .headers
+            .contains(&("retry-after".to_owned(), "7".to_owned())));
+        assert!(told("location") && !told("x-odd"));
+        assert!(!format!("{refusal:?}").contains("127.0.0.1"));
     }
 }
 
@@ -192,6 +201,7 @@ async fn a_peer_that_stops_reading_fills_a_bounded_queue_and_then_breaks_the_con
             Ok(()) => {}
             Err(SendError::Full) => full += 1,
             Err(SendError::Ended) => break,
+            Err(SendError::TooLarge) => panic!("1 MiB fits into 4"),
         }
         assert!(started.elapsed() < 10 * SECOND, "the writer never gave up");
         tokio::task::yield_now().await;
@@ -199,6 +209,77 @@ async fn a_peer_that_stops_reading_fills_a_bounded_queue_and_then_breaks_the_con
     assert!(full > 0);
     assert_eq!(sender.dropped(), full);
     assert!(matches!(receiver.next().await, Err(WsError::Broken(_))));
+}
+
+#[tokio::test]
+async fn the_queue_is_bounded_in_bytes_and_room_is_when_the_refused_message_fits() {
+    let (listener, url) = listen().await;
+    let options = WsOptions {
+        queue_bytes: 1 << 20,
+        ..WsOptions::default()
+    };
+    let (connected, mut server) = tokio::join!(ws::connect(&url, &[], &options), accept(&listener));
+    let (sender, _receiver) = connected.expect("connected");
+    let message = |size: usize| Outgoing::Binary(Bytes::from(vec![7; size]));
+    assert_eq!(
+        sender.send(message((1 << 20) + 1)),
+        Err(SendError::TooLarge)
+    );
+    assert_eq!(sender.dropped(), 0);
+
+    // The peer does not read yet: what the machine does not take waits here.
+    let mut queued = 0;
+    while sender.send(message(64 << 10)).is_ok() {
+        queued += 1;
+        tokio::task::yield_now().await;
+    }
+    assert!(queued >= 16, "{queued}");
+    assert_eq!(sender.dropped(), 1);
+    assert_eq!(sender.send(message(1 << 20)), Err(SendError::Full));
+    assert_eq!(sender.send(Outgoing::Ping), Ok(()), "a ping takes no room");
+    assert_eq!(sender.send(message(1 << 20)), Err(SendError::Full));
+
+    let waiting = tokio::spawn({
+        let sender = sender.clone();
+        async move { sender.ready().await }
+    });
+    let mut read = 0;
+    while read < queued {
+        let message = server.next().await.expect("one").expect("valid");
+        read += usize::from(message.is_binary());
+    }
+    // All of it has left, so a message as large as the whole queue fits.
+    let ready = tokio::time::timeout(SECOND, waiting).await;
+    assert_eq!(ready.expect("in time").expect("it ran"), Ok(()));
+    assert_eq!(sender.send(message(1 << 20)), Ok(()));
+    let ping = server.next().await.expect("one").expect("valid");
+    assert!(ping.is_ping());
+    let last = server.next().await.expect("one").expect("valid");
+    assert_eq!(last.len(), 1 << 20);
+}
+
+#[tokio::test]
+async fn whoever_waits_for_room_is_told_when_the_connection_ends() {
+    let (listener, url) = listen().await;
+    let options = WsOptions {
+        queue_bytes: 1 << 20,
+        ..WsOptions::default()
+    };
+    let (connected, _server) = tokio::join!(ws::connect(&url, &[], &options), accept(&listener));
+    let (sender, receiver) = connected.expect("connected");
+    while sender
+        .send(Outgoing::Binary(Bytes::from(vec![7; 1 << 20])))
+        .is_ok()
+    {
+        tokio::task::yield_now().await;
+    }
+    let waiting = tokio::spawn(async move { sender.ready().await });
+    drop(receiver);
+    let told = tokio::time::timeout(SECOND, waiting).await;
+    assert_eq!(
+        told.expect("in time").expect("it ran"),
+        Err(SendError::Ended)
+    );
 }
 
 #[tokio::test]

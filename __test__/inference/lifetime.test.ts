@@ -12,7 +12,7 @@ const binding = new URL('../../index.js', import.meta.url).href
 const opening = (url: string) => `
   const { InferenceSocketHandle } = await import(${JSON.stringify(binding)})
   const limits = { connectTimeoutMs: 5000, writeTimeoutMs: 5000, closeTimeoutMs: 500, pingIntervalMs: 5000,
-    pongTimeoutMs: 5000, maxMessageBytes: 1024, sendQueue: 8, receiveQueue: 8 }
+    pongTimeoutMs: 5000, maxMessageBytes: 1024, sendQueue: 8, sendQueueBytes: 4096, receiveQueue: 8 }
   const handle = new InferenceSocketHandle({ url: ${JSON.stringify(url)}, headers: [], ...limits })
   const opened = await handle.open(() => undefined)
   if (opened.kind !== 'open') throw new Error(opened.kind)

@@ -135,6 +135,18 @@ describe.each(MAJORS)('with ai %i', (major) => {
     expect(gateway.requests.length).toBe(2)
   })
 
+  test('a refused upgrade tells the SDK when to come again, and what the quota is', async () => {
+    await using gateway = await startGateway()
+    const headers = { 'Retry-After': '3', 'X-LiveKit-Inference-Credits-Used': '0.25' }
+    gateway.faults.push({ path: '/tts', status: 429, headers })
+    const model = providerFor(gateway).speech('cartesia/sonic-3')
+    await expect(sdk.generateSpeech({ model, text: 'Hi.', maxRetries: 0 })).rejects.toMatchObject({
+      statusCode: 429,
+      isRetryable: true,
+      responseHeaders: { 'retry-after-ms': '3000', 'x-livekit-inference-credits-used': '0.25' },
+    })
+  })
+
   test('a session that fails, is cut, or is closed early is an error that can be retried', async () => {
     await using gateway = await startGateway()
     const say = () =>

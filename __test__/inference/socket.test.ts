@@ -204,6 +204,47 @@ describe('messages', () => {
   })
 })
 
+describe('bytes that wait', () => {
+  test('the queue is bounded in bytes, and ready waits for room for the message that was refused', async () => {
+    let server: Socket | undefined
+    const connected = deferred()
+    await using tcp = await tcpServer((socket) =>
+      upgrade(socket, () => {
+        server = socket.pause()
+        connected.resolve()
+      }),
+    )
+    const options = { service: 'stt', baseURL: tcp.url, ...keys, sendQueueBytes: 1 << 20, retry: false } as const
+    const socket = await inferenceSocket(options)
+    await connected.promise
+    // The machine's buffers take some megabytes, the queue one: far from its 256 places.
+    let accepted = 0
+    while (socket.send(new Uint8Array(256 << 10))) accepted += 1
+    expect(accepted).toBeLessThan(128)
+    const large = 'x'.repeat(1 << 20)
+    while (socket.send(large)) await new Promise((resolve) => setImmediate(resolve))
+    expect(socket.droppedMessages).toBe(2)
+    const ready = socket.ready()
+    server?.resume()
+    expect(await ready).toBe(true)
+    expect(socket.send(large)).toBe(true)
+    server?.destroy()
+    await socket.close()
+  })
+
+  test('a message larger than the queue is a typed error that says so; an umlaut counts its bytes', async () => {
+    await using gateway = await startGateway()
+    await using socket = await open(gateway, { sendQueueBytes: 10 })
+    for (const data of [new Uint8Array(11), 'ü'.repeat(6)]) {
+      expect(() => socket.send(data)).toThrow(
+        expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringContaining('queue of 10 bytes') }),
+      )
+    }
+    expect(socket.send('"ü567890"')).toBe(true)
+    expect(socket.droppedMessages).toBe(0)
+  })
+})
+
 describe('attempts that fail', () => {
   test.each([
     [400, false],
@@ -225,6 +266,37 @@ describe('attempts that fail', () => {
       details: { statusCode: status },
     })
     expect(gateway.requests).toHaveLength(1)
+  })
+
+  test('a refusal says when to come again and what the quota is, on the error and in the log', async () => {
+    await using gateway = await startGateway()
+    using logs = new CapturedLogs()
+    const headers = {
+      'Retry-After': '61',
+      'X-LiveKit-Inference-RPM-Limit': '60',
+      'x-livekit-inference-rpm-used': '60',
+      'X-Other': 'canary',
+    }
+    gateway.faults.push({ status: 429, headers })
+    const error = await open(gateway, { retry: { waitsMs: [0] } }).catch((thrown: unknown) => thrown)
+    // Longer than a retry waits: the first refusal is the answer, as it is over HTTP.
+    expect(gateway.requests).toHaveLength(1)
+    expect((error as RoomhookError).details).toEqual({
+      statusCode: 429,
+      retryAfterMs: 61_000,
+      quota: { rpmLimit: 60, rpmUsed: 60 },
+    })
+    expect(logs.matching('warn', { rpmLimit: 60, rpmUsed: 60 })).toHaveLength(1)
+    expect(logs.text() + JSON.stringify(error)).not.toContain('canary')
+  })
+
+  test('Retry-After lengthens the wait before the next attempt', async () => {
+    await using gateway = await startGateway()
+    using logs = new CapturedLogs()
+    gateway.faults.push({ status: 503, headers: { 'Retry-After': '1' } })
+    await using _socket = await open(gateway, { retry: { waitsMs: [0] } })
+    expect(gateway.requests).toHaveLength(2)
+    expect(logs.matching('info').map(({ fields }) => fields)).toEqual([{ attempt: 1, waitMs: 1000, status: 503 }])
   })
 
   test('one retry layer: three retries for what can heal, none for what cannot', async () => {
@@ -371,6 +443,8 @@ describe('wrong arguments', () => {
     [{ service: 'stt', connectTimeoutMs: -1 }],
     [{ service: 'stt', pingIntervalMs: Number.NaN }],
     [{ service: 'stt', sendQueue: 0 }],
+    [{ service: 'stt', sendQueueBytes: 0 }],
+    [{ service: 'stt', sendQueueBytes: 2 ** 27 }],
     [{ service: 'stt', maxMessageBytes: 1.5 }],
     [{ service: 'stt', priority: 'high' }],
     [{ service: 'stt', retry: null }],

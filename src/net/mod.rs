@@ -8,3 +8,4 @@ pub mod tls;
 pub mod ws;
 
 mod address;
+mod outbox;

@@ -1,12 +1,11 @@
 //! A WebSocket client that cannot hang: connecting, writing and closing each have a deadline, reading never waits for
-//! writing, and the queue of outgoing messages is bounded.
+//! writing, and the queue of outgoing messages is bounded, in messages and in bytes.
 //!
 //! Refuses redirects, compression, and messages above the limit. Whether silence means a dead peer is decided by the
 //! caller, who is shown pings and pongs for it.
 
+use std::fmt;
 use std::io;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,7 +39,14 @@ use url::Url;
 
 use crate::net::address;
 use crate::net::address::AddressError;
+use crate::net::outbox::outbox;
+use crate::net::outbox::Queued;
+use crate::net::outbox::Room;
 use crate::net::tls;
+
+pub use crate::net::outbox::Outgoing;
+pub use crate::net::outbox::SendError;
+pub use crate::net::outbox::WsSender;
 
 /// How long the peer may take to end the stream after goodbyes were exchanged.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -58,6 +64,8 @@ pub struct WsOptions {
     pub max_message_bytes: usize,
     /// How many outgoing messages wait at most. Default: 256.
     pub queue: usize,
+    /// How many bytes of outgoing messages wait at most. Default: 4 MiB.
+    pub queue_bytes: usize,
 }
 
 impl Default for WsOptions {
@@ -67,6 +75,7 @@ impl Default for WsOptions {
             write_timeout: Duration::from_secs(10),
             max_message_bytes: 4 * 1024 * 1024,
             queue: 256,
+            queue_bytes: 4 * 1024 * 1024,
         }
     }
 }
@@ -89,15 +98,33 @@ pub enum WsError {
     /// Not connected and upgraded in time; the TCP connection is closed.
     #[error("not connected within {0} ms")]
     Timeout(u128),
-    /// The server answered the upgrade with a plain HTTP status.
-    #[error("the server refused the WebSocket with HTTP status {0}")]
-    Refused(u16),
+    /// The server answered the upgrade with a plain HTTP response.
+    #[error("the server refused the WebSocket with HTTP status {}", .0.status)]
+    Refused(Refusal),
     /// The peer closed the connection, with its close code or without one (a bare end of the TCP stream).
     #[error("the peer closed the connection ({})", .0.map_or("no close code".to_owned(), |code| format!("code {code}")))]
     Closed(Option<u16>),
     /// The connection failed, or the peer broke the WebSocket protocol.
     #[error("the connection broke: {0}")]
     Broken(String),
+}
+
+/// The response of a server that refused the upgrade.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Its HTTP status.
+    pub status: u16,
+    /// Its headers, names in lower case; those whose value is no ASCII text are left out.
+    pub headers: Vec<(String, String)>,
+}
+
+impl fmt::Debug for Refusal {
+    // Header values are not for logs.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("status", &self.status)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What the peer sent.
@@ -111,67 +138,6 @@ pub enum Frame {
     Ping,
     /// The answer to a ping of ours.
     Pong,
-}
-
-/// What is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outgoing {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Bytes),
-    /// An empty ping.
-    Ping,
-}
-
-/// Why a message was not queued.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SendError {
-    /// The peer does not read fast enough; the message was dropped and counted.
-    #[error("the queue of outgoing messages is full")]
-    Full,
-    /// The connection has ended.
-    #[error("the connection has ended")]
-    Ended,
-}
-
-/// Queues messages for the one writer. Cloning shares the queue.
-#[derive(Clone, Debug)]
-pub struct WsSender {
-    queue: mpsc::Sender<Message>,
-    dropped: Arc<AtomicU64>,
-}
-
-impl WsSender {
-    /// Queues a message without waiting.
-    pub fn send(&self, message: Outgoing) -> Result<(), SendError> {
-        let message = match message {
-            Outgoing::Text(text) => Message::Text(text.into()),
-            Outgoing::Binary(bytes) => Message::Binary(bytes),
-            Outgoing::Ping => Message::Ping(Bytes::new()),
-        };
-        self.queue.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => {
-                self.dropped.fetch_add(1, Ordering::Relaxed);
-                SendError::Full
-            }
-            mpsc::error::TrySendError::Closed(_) => SendError::Ended,
-        })
-    }
-
-    /// Waits until the queue has room, or the connection has ended.
-    pub async fn ready(&self) -> Result<(), SendError> {
-        self.queue
-            .reserve()
-            .await
-            .map(drop)
-            .map_err(|_| SendError::Ended)
-    }
-
-    /// How many messages a full queue has dropped.
-    pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
-    }
 }
 
 /// The reading half, and the owner of the connection: dropping it closes the socket at once.
@@ -198,18 +164,15 @@ pub async fn connect(
         .await
         .unwrap_or_else(|_| Err(WsError::Timeout(options.connect_timeout.as_millis())))?;
     let (sink, stream) = stream.split();
-    let (queue, messages) = mpsc::channel(options.queue.max(1));
+    let (sender, messages, room) = outbox(options.queue, options.queue_bytes);
     let stalled = CancellationToken::new();
     let writer = tokio::spawn(write(
         sink,
         messages,
+        room,
         options.write_timeout,
         stalled.clone(),
     ));
-    let sender = WsSender {
-        queue,
-        dropped: Arc::default(),
-    };
     let receiver = WsReceiver {
         stream,
         sender: sender.clone(),
@@ -260,7 +223,7 @@ impl WsReceiver {
             reason: reason.to_owned().into(),
         }));
         let handshake = async {
-            if self.goodbye.is_some() || self.sender.queue.send(goodbye).await.is_err() {
+            if self.goodbye.is_some() || self.sender.say_goodbye(goodbye).await.is_err() {
                 return;
             }
             while let Some(Ok(message)) = self.stream.next().await {
@@ -336,13 +299,16 @@ async fn dial(url: &Url) -> io::Result<TcpStream> {
 
 async fn write(
     mut sink: SplitSink<Stream, Message>,
-    mut messages: mpsc::Receiver<Message>,
+    mut messages: mpsc::Receiver<Queued>,
+    room: Arc<Room>,
     limit: Duration,
     stalled: CancellationToken,
 ) {
-    while let Some(message) = messages.recv().await {
+    while let Some(Queued { message, size }) = messages.recv().await {
         let goodbye = message.is_close();
-        match timeout(limit, sink.send(message)).await {
+        let sent = timeout(limit, sink.send(message)).await;
+        room.give_back(size);
+        match sent {
             Ok(Ok(())) if !goodbye => {}
             // The reader sees the same failure, or the peer's goodbye, by itself.
             Ok(_) => return,
@@ -356,7 +322,14 @@ async fn write(
 
 fn refused(error: TungsteniteError) -> WsError {
     match error {
-        TungsteniteError::Http(response) => WsError::Refused(response.status().as_u16()),
+        TungsteniteError::Http(response) => WsError::Refused(Refusal {
+            status: response.status().as_u16(),
+            headers: (response.headers().iter())
+                .filter_map(|(name, value)| {
+                    Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+                })
+                .collect(),
+        }),
         TungsteniteError::Tls(TlsError::Rustls(error)) => WsError::Tls(error.to_string()),
         TungsteniteError::Io(error) => match error.get_ref() {
             Some(inner) if inner.is::<rustls::Error>() => WsError::Tls(inner.to_string()),

@@ -27,7 +27,6 @@ use url::Url;
 
 use crate::error::Code;
 use crate::error::Error;
-use crate::inference::attempt::is_retryable_status;
 use crate::net::duplex::Duplex;
 use crate::net::duplex::DuplexOptions;
 use crate::net::duplex::End;
@@ -36,12 +35,14 @@ use crate::net::duplex::Incoming;
 use crate::net::duplex::Wake;
 use crate::net::ws::Outgoing;
 use crate::net::ws::SendError;
-use crate::net::ws::WsError;
 use crate::net::ws::WsOptions;
 use crate::node::convert;
 use crate::node::error::spawn;
 use crate::node::error::throw;
 use crate::node::inference::pairs;
+use crate::node::inference_opened::failed;
+use crate::node::inference_opened::opened;
+use crate::node::inference_opened::InferenceSocketOpened;
 use crate::node::runtime::Environment;
 
 /// One hour: no limit of a socket is longer.
@@ -63,18 +64,8 @@ pub struct InferenceSocketOptions {
     pub pong_timeout_ms: f64,
     pub max_message_bytes: f64,
     pub send_queue: f64,
+    pub send_queue_bytes: f64,
     pub receive_queue: f64,
-}
-
-/// How an attempt to open ended: `open`, `refused` (with `status`), `timeout`, `cancelled`, or `failed`.
-#[napi(object)]
-pub struct InferenceSocketOpened {
-    pub kind: String,
-    pub status: Option<u32>,
-    /// Whether the same attempt can succeed later.
-    pub retryable: bool,
-    /// For a person, unless it is open.
-    pub message: String,
 }
 
 /// How a socket ended: `peer` (with `code`, if it sent one), `local`, `silent` or `broken`.
@@ -179,7 +170,8 @@ impl InferenceSocketHandle {
         self.cancelled.cancel();
     }
 
-    /// Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended.
+    /// Queues a text: 0 queued, 1 the queue is full and it was dropped, 2 the socket has ended, 3 it is larger than the
+    /// queue.
     #[napi(catch_unwind)]
     pub fn send_text(&self, text: String) -> u32 {
         self.send(Outgoing::Text(text))
@@ -297,6 +289,11 @@ impl InferenceSocketHandle {
                     1..=64 << 20,
                 )?,
                 queue: convert::integer(given.send_queue, "sendQueue", 1..=65_536)?,
+                queue_bytes: convert::integer(
+                    given.send_queue_bytes,
+                    "sendQueueBytes",
+                    1..=64 << 20,
+                )?,
             },
             receive_queue: convert::integer(given.receive_queue, "receiveQueue", 1..=65_536)?,
             ping_interval: duration(given.ping_interval_ms, "pingIntervalMs")?,
@@ -344,6 +341,7 @@ impl InferenceSocketHandle {
             Some(Ok(())) => 0,
             Some(Err(SendError::Full)) => 1,
             Some(Err(SendError::Ended)) | None => 2,
+            Some(Err(SendError::TooLarge)) => 3,
         }
     }
 }
@@ -352,27 +350,5 @@ impl Drop for InferenceSocketHandle {
     fn drop(&mut self) {
         self.cancelled.cancel();
         self.cut.cancel();
-    }
-}
-
-fn opened(kind: &str, status: Option<u16>, message: &str) -> InferenceSocketOpened {
-    InferenceSocketOpened {
-        kind: kind.to_owned(),
-        status: status.map(u32::from),
-        retryable: status.map_or(kind != "cancelled", is_retryable_status),
-        message: message.to_owned(),
-    }
-}
-
-fn failed(error: &WsError) -> InferenceSocketOpened {
-    let message = error.to_string();
-    match error {
-        WsError::Refused(status) => opened("refused", Some(*status), &message),
-        WsError::Timeout(_) => opened("timeout", None, &message),
-        WsError::Address(_) | WsError::Header => InferenceSocketOpened {
-            retryable: false,
-            ..opened("failed", None, &message)
-        },
-        _ => opened("failed", None, &message),
     }
 }

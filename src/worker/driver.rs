@@ -310,7 +310,7 @@ async fn happening(socket: &mut Socket) -> Happening {
         Socket::None => pending().await,
         Socket::Opening(opening) => match opening.await {
             Ok((sender, receiver)) => Happening::Opened(sender, receiver),
-            Err(WsError::Refused(status)) => Happening::Lost(Reason::Refused(status)),
+            Err(WsError::Refused(refusal)) => Happening::Lost(Reason::Refused(refusal.status)),
             Err(error) => Happening::Lost(Reason::Unreachable(error.to_string())),
         },
         Socket::Open(_, receiver) => match receiver.next().await {

@@ -3,6 +3,7 @@
 // carries a body, a prompt or the gateway's own sentence: only words that look like identifiers.
 
 import { createError, type ErrorCode, RoomhookError } from '../errors.js'
+import { type InferenceQuota, quotaHeaders } from '../inference/quota.js'
 
 /** What the AI SDK reads of a failed call, beside the error's own fields. */
 export interface CallFailure {
@@ -70,14 +71,23 @@ export function gatewayAnswerError(message: string, cause: unknown): GatewayCall
   return mark(error, { statusCode: 200, isRetryable: true, url: '', responseHeaders: {} })
 }
 
+/** What the gateway said when it refused a socket. */
+interface Refusal {
+  statusCode?: number
+  retryAfterMs?: number
+  quota?: InferenceQuota
+}
+
 /** The error of a request that got no response. Cancellation and errors of configuration pass unchanged. */
 export function gatewayRequestError(url: string, cause: unknown): unknown {
   if (cause instanceof RoomhookError) {
     if (!cause.retryable) return cause
     // The AI SDK takes a `TimeoutError` for the caller's own, and would not try again.
     cause.name = cause.constructor.name
-    const statusCode = cause.details?.statusCode as number | undefined
-    return mark(cause, { statusCode, isRetryable: true, url, responseHeaders: {} })
+    const { statusCode, retryAfterMs, quota } = (cause.details ?? {}) as Refusal
+    const wait: Record<string, string> = retryAfterMs === undefined ? {} : { 'retry-after-ms': String(retryAfterMs) }
+    const responseHeaders = { ...wait, ...(quota === undefined ? {} : quotaHeaders(quota)) }
+    return mark(cause, { statusCode, isRetryable: true, url, responseHeaders })
   }
   if (isAbort(cause)) return cause
   const message = 'the inference gateway did not answer; check the base URL and the network'

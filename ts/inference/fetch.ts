@@ -19,7 +19,7 @@ import {
 import { limit } from './deadline.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { warnDroppedOnce } from './headers.js'
-import { type InferenceQuota, inferenceQuota } from './quota.js'
+import { type InferenceQuota, inferenceQuota, reportQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 
 /** Options of `inferenceFetch`. */
@@ -109,7 +109,7 @@ async function call(
         await discard(outcome)
         continue
       }
-      if (outcome.status === 429) reportQuota(outcome)
+      if (outcome.status === 429) reportQuota(inferenceQuota(outcome.headers))
     }
     const wait = waitAfter(transport, prepared, attempt, outcome)
     if (wait === undefined) return finish(transport, prepared, outcome, attempt)
@@ -229,8 +229,4 @@ const QUOTA: PropertyDescriptor & ThisType<Response> = {
 
 function withQuota(response: Response): InferenceResponse {
   return Object.defineProperty(response, 'quota', QUOTA) as InferenceResponse
-}
-
-function reportQuota(response: Response): void {
-  log.warn('the inference gateway asks for fewer requests', { ...inferenceQuota(response.headers) })
 }

@@ -9,8 +9,9 @@ import { checkInteger, checkOptions, checkStrings, invalid } from '../options.js
 import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, warnDropped } from './headers.js'
+import { type InferenceQuota, inferenceQuota, reportQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
-import { InferenceSocket } from './socket.js'
+import { InferenceSocket, type SocketOpened } from './socket.js'
 
 /** Options of `inferenceSocket`. */
 export interface InferenceSocketOptions extends GatewayOptions, Omit<InferenceCallOptions, 'turn'> {
@@ -34,6 +35,8 @@ export interface InferenceSocketOptions extends GatewayOptions, Omit<InferenceCa
   maxMessageBytes?: number
   /** How many messages wait to be sent at most. Default: 256. */
   sendQueue?: number
+  /** How many bytes of messages wait to be sent at most, and how large one may be. Default: 4194304. */
+  sendQueueBytes?: number
   /** How many received messages wait to be read before the gateway is made to wait. Default: 256. */
   receiveQueue?: number
   /** How often and when a failed attempt is made again; `false`: never. */
@@ -50,6 +53,7 @@ const LIMITS = {
   pongTimeoutMs: [5_000, 3_600_000],
   maxMessageBytes: [4 << 20, 64 << 20],
   sendQueue: [256, 65_536],
+  sendQueueBytes: [4 << 20, 64 << 20],
   receiveQueue: [256, 65_536],
 } as const
 
@@ -71,7 +75,8 @@ interface Plan {
  *
  * @throws ConfigError `CONFIG_INVALID` for a wrong option or missing keys. ConnectionError `TIMED_OUT` when it was not
  * open in time, `TRANSPORT_FAILED` with `details.statusCode` when the gateway refused the upgrade (408, 429, 499 and 5xx
- * are retryable) or without when it closed or failed before it opened (retryable). ClosedError `ABORTED`.
+ * are retryable; `details.retryAfterMs` and `details.quota` are what it said about waiting and quotas) or without when it
+ * closed or failed before it opened (retryable). ClosedError `ABORTED`.
  */
 export async function inferenceSocket(options: InferenceSocketOptions): Promise<InferenceSocket> {
   const plan = checkPlan(options)
@@ -79,15 +84,15 @@ export async function inferenceSocket(options: InferenceSocketOptions): Promise<
   let token = pipeline.gateway.token()
   let refreshed = false
   for (let attempt = 1; ; ) {
-    const outcome = await open(plan, token)
-    if (outcome instanceof InferenceSocket) return outcome
+    const { socket, error: outcome, retryAfter } = await open(plan, token)
+    if (socket !== undefined) return socket
     const status = outcome.details?.statusCode as number | undefined
     if (status === 401 && !refreshed) {
       refreshed = true
       token = pipeline.gateway.tokenAfter(token)
       continue
     }
-    const wait = outcome.retryable ? retryWait(retry, attempt, status, undefined) : undefined
+    const wait = outcome.retryable ? retryWait(retry, attempt, status, retryAfter) : undefined
     if (wait === undefined) throw outcome
     log.info('an inference socket did not open and is tried again', {
       attempt,
@@ -138,17 +143,20 @@ function checkPlan(options: InferenceSocketOptions): Plan {
   }
 }
 
-async function open(plan: Plan, token: string): Promise<InferenceSocket | RoomhookError> {
+/** What became of one attempt. */
+type Outcome =
+  | { socket: InferenceSocket; error?: undefined; retryAfter?: undefined }
+  | { socket?: undefined; error: RoomhookError; retryAfter: string | undefined }
+
+async function open(plan: Plan, token: string): Promise<Outcome> {
   const { pipeline, url, limits, signal } = plan
-  const headers = attemptHeaders(pipeline, pipeline.choices, plan.headers, token, true)
-  const handle = callNative(
-    () => new native.InferenceSocketHandle({ url, headers: Object.entries(headers), ...limits }),
-  )
+  const sent = attemptHeaders(pipeline, pipeline.choices, plan.headers, token, true)
+  const handle = callNative(() => new native.InferenceSocketHandle({ url, headers: Object.entries(sent), ...limits }))
   let opening: ReturnType<typeof InferenceSocket.open> | undefined
   const opened = await withSignal(
     signal,
     () => {
-      opening = InferenceSocket.open(handle)
+      opening = InferenceSocket.open(handle, limits.sendQueueBytes)
       return opening
     },
     () => {
@@ -157,18 +165,34 @@ async function open(plan: Plan, token: string): Promise<InferenceSocket | Roomho
       opening?.then((late) => (late instanceof InferenceSocket ? late.close() : undefined)).catch(() => {})
     },
   )
-  if (opened instanceof InferenceSocket) return opened
-  const { status, retryable, message } = opened
-  if (opened.kind === 'timeout') {
-    const { connectTimeoutMs } = limits
+  if (opened instanceof InferenceSocket) return { socket: opened }
+  const headers = new Headers(opened.headers as [string, string][])
+  if (opened.status === 429) reportQuota(inferenceQuota(headers))
+  return {
+    error: errorOf(opened, inferenceQuota(headers), limits),
+    retryAfter: headers.get('retry-after') ?? undefined,
+  }
+}
+
+function errorOf(
+  { kind, status, retryable, message, retryAfterMs }: SocketOpened,
+  quota: InferenceQuota | undefined,
+  { connectTimeoutMs }: Plan['limits'],
+): RoomhookError {
+  if (kind === 'timeout') {
     const expected = `expected the inference gateway to open the socket within ${connectTimeoutMs} ms`
     return new ConnectionError('TIMED_OUT', expected, { retryable, details: { timeoutMs: connectTimeoutMs } })
   }
-  if (opened.kind === 'refused') {
+  if (kind === 'refused') {
+    const details = {
+      statusCode: status,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+      ...(quota === undefined ? {} : { quota }),
+    }
     return new ConnectionError(
       'TRANSPORT_FAILED',
       `expected the inference gateway to open the socket, but it answered HTTP ${status}`,
-      { retryable, details: { statusCode: status } },
+      { retryable, details },
     )
   }
   if (!retryable) return new ConfigError('CONFIG_INVALID', `the socket cannot be opened: ${message}`)

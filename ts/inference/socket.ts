@@ -1,7 +1,7 @@
 // An open socket of the gateway, pulled by its reader: what is not read makes the gateway wait. It refuses to lose a
 // received message, and to hang while it closes.
 
-import { ConnectionError } from '../errors.js'
+import { ConfigError, ConnectionError } from '../errors.js'
 import { awaitNative, callNative, type native } from '../native.js'
 import { checkInteger, checkString, invalid } from '../options.js'
 
@@ -16,6 +16,9 @@ export interface InferenceSocketEnd {
   code?: number
 }
 
+/** What the core answers to a message that is larger than the queue. */
+const TOO_LARGE = 3
+
 type Handle = InstanceType<typeof native.InferenceSocketHandle>
 /** How an attempt to open ended. */
 export type SocketOpened = Awaited<ReturnType<Handle['open']>>
@@ -28,13 +31,15 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   /** Resolves with how the socket ended, once it has. Never rejects. */
   readonly closed: Promise<InferenceSocketEnd>
   readonly #handle: Handle
+  readonly #queueBytes: number
   #inbox: readonly (string | Uint8Array)[] = []
   #next = 0
   #goodbye: Promise<void> | undefined
   #bell: { rung: Promise<void>; ring: () => void } | undefined
 
-  private constructor(handle: Handle) {
+  private constructor(handle: Handle, queueBytes: number) {
     this.#handle = handle
+    this.#queueBytes = queueBytes
     this.closed = handle.ended().then(({ by, code }) => ({
       by: by as InferenceSocketEnd['by'],
       ...(code === undefined ? {} : { code }),
@@ -42,11 +47,11 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   }
 
   /** @internal Opens a socket; what became of the attempt, if it is not open. */
-  static async open(handle: Handle): Promise<InferenceSocket | SocketOpened> {
+  static async open(handle: Handle, queueBytes: number): Promise<InferenceSocket | SocketOpened> {
     let receive = (_messages: readonly (string | Uint8Array)[]): void => {}
     const opened = await awaitNative(() => handle.open((messages) => receive(messages)))
     if (opened.kind !== 'open') return opened
-    const socket = new InferenceSocket(handle)
+    const socket = new InferenceSocket(handle, queueBytes)
     // Nothing is missed: the core calls only after `take` has found nothing.
     receive = (messages) => socket.#receive(messages)
     return socket
@@ -54,15 +59,32 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
 
   /**
    * Queues a text or a copy of some bytes, without waiting. `false`: it was not queued, because the queue is full (it is
-   * counted in `droppedMessages`; await `ready()` first where nothing may be lost) or because the socket has ended.
+   * counted in `droppedMessages`; await `ready()` and send it again where nothing may be lost) or because the socket has
+   * ended.
+   * @throws ConfigError `CONFIG_INVALID` for a message that is larger than `sendQueueBytes`: it can never be queued.
    */
   send(data: string | Uint8Array): boolean {
-    if (typeof data === 'string') return callNative(() => this.#handle.sendText(data)) === 0
-    if (data instanceof Uint8Array) return callNative(() => this.#handle.sendBinary(data)) === 0
-    throw invalid('data', 'a string or a Uint8Array', data)
+    const queued =
+      typeof data === 'string'
+        ? callNative(() => this.#handle.sendText(data))
+        : data instanceof Uint8Array
+          ? callNative(() => this.#handle.sendBinary(data))
+          : undefined
+    if (queued === undefined) throw invalid('data', 'a string or a Uint8Array', data)
+    if (queued === TOO_LARGE) {
+      throw new ConfigError(
+        'CONFIG_INVALID',
+        `data must be no larger than the queue of ${this.#queueBytes} bytes, got ${Buffer.byteLength(data)}; send it in parts, or open the socket with a larger sendQueueBytes`,
+        { details: { path: 'data' } },
+      )
+    }
+    return queued === 0
   }
 
-  /** Waits until there is room for a message: `false` when the socket has ended instead. */
+  /**
+   * Waits until there is room for a message, for the one that was refused last if there was one: `false` when the socket
+   * has ended instead.
+   */
   ready(): Promise<boolean> {
     return awaitNative(() => this.#handle.ready())
   }

@@ -1,0 +1,69 @@
+//! How an attempt to open a gateway socket ended, as JavaScript is told: a value, not an error, because the status and
+//! what else the gateway said has to cross too. Of a refusal's headers only those about waiting and quota do.
+
+use napi_derive::napi;
+
+use crate::clock::Clock;
+use crate::clock::SystemClock;
+use crate::inference::attempt::is_retryable_status;
+use crate::net::ws::Refusal;
+use crate::net::ws::WsError;
+use crate::retry::parse_retry_after;
+
+/// Says when to come again.
+const RETRY_AFTER: &str = "retry-after";
+
+/// How an attempt to open ended: `open`, `refused` (with `status`), `timeout`, `cancelled`, or `failed`.
+#[napi(object)]
+pub struct InferenceSocketOpened {
+    pub kind: String,
+    pub status: Option<u32>,
+    /// Whether the same attempt can succeed later.
+    pub retryable: bool,
+    /// Of a refusal: `retry-after` in milliseconds from now.
+    pub retry_after_ms: Option<f64>,
+    /// Of a refusal: `retry-after` and the quota, as pairs of name and value.
+    pub headers: Vec<Vec<String>>,
+    /// For a person, unless it is open.
+    pub message: String,
+}
+
+pub(super) fn opened(kind: &str, status: Option<u16>, message: &str) -> InferenceSocketOpened {
+    InferenceSocketOpened {
+        kind: kind.to_owned(),
+        status: status.map(u32::from),
+        retryable: status.map_or(kind != "cancelled", is_retryable_status),
+        retry_after_ms: None,
+        headers: Vec::new(),
+        message: message.to_owned(),
+    }
+}
+
+fn refused(refusal: &Refusal, message: &str) -> InferenceSocketOpened {
+    let now = SystemClock.now_ms();
+    let told: Vec<Vec<String>> = (refusal.headers.iter())
+        .filter(|(name, _)| name == RETRY_AFTER || name.starts_with("x-livekit-inference-"))
+        .map(|(name, value)| vec![name.clone(), value.clone()])
+        .collect();
+    let retry_after = (refusal.headers.iter()).find(|(name, _)| name == RETRY_AFTER);
+    InferenceSocketOpened {
+        retry_after_ms: retry_after
+            .and_then(|(_, value)| parse_retry_after(value, now))
+            .map(|wait_ms| wait_ms as f64),
+        headers: told,
+        ..opened("refused", Some(refusal.status), message)
+    }
+}
+
+pub(super) fn failed(error: &WsError) -> InferenceSocketOpened {
+    let message = error.to_string();
+    match error {
+        WsError::Refused(refusal) => refused(refusal, &message),
+        WsError::Timeout(_) => opened("timeout", None, &message),
+        WsError::Address(_) | WsError::Header => InferenceSocketOpened {
+            retryable: false,
+            ..opened("failed", None, &message)
+        },
+        _ => opened("failed", None, &message),
+    }
+}
