@@ -8,7 +8,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
 
 pub mod fake;
 
@@ -20,6 +19,7 @@ mod chores;
 mod convert;
 mod events;
 mod library;
+mod line;
 mod logs;
 mod membership;
 mod memory;
@@ -39,6 +39,9 @@ mod track;
 mod words;
 
 pub use library::set_library_dir;
+pub use line::line;
+pub use line::EventReceiver;
+pub use line::EventSender;
 pub use native::NativeEngine;
 pub use words::*;
 
@@ -125,8 +128,9 @@ pub struct Connected {
     /// The room.
     pub room: Arc<dyn EngineRoom>,
     /// The room's events in order. The last two are always `ConnectionStateChanged` to disconnected (unless the library
-    /// said so earlier) and `Disconnected`, exactly once; then the channel closes.
-    pub events: mpsc::UnboundedReceiver<EngineEvent>,
+    /// said so earlier) and `Disconnected`, exactly once; then the channel closes. Packets of data that nobody reads are
+    /// dropped beyond a bound.
+    pub events: EventReceiver,
     /// The room's state at the join.
     pub info: RoomInfo,
     /// The local participant.

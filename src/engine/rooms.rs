@@ -13,13 +13,15 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::chores::Chore;
 use crate::engine::events;
 use crate::engine::events::Meaning;
+use crate::engine::line::line;
+use crate::engine::line::EventReceiver;
+use crate::engine::line::EventSender;
 use crate::engine::proto;
 use crate::engine::proto::DisconnectReason;
 use crate::engine::router::lock;
@@ -32,7 +34,7 @@ pub(super) const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);
 const GONE: i32 = proto::ConnectionState::ConnDisconnected as i32;
 
 struct Route {
-    events: mpsc::UnboundedSender<EngineEvent>,
+    events: EventSender,
     /// Where deadlines and the like are waited for.
     runtime: Runtime,
     deadline: Option<AbortHandle>,
@@ -66,8 +68,8 @@ pub(super) struct Rooms {
 
 impl Rooms {
     /// Prepares for the events of a room. Must be called within a tokio runtime.
-    pub(super) fn open(&self, room: u64) -> mpsc::UnboundedReceiver<EngineEvent> {
-        let (events, receiver) = mpsc::unbounded_channel();
+    pub(super) fn open(&self, room: u64) -> EventReceiver {
+        let (events, receiver) = line();
         let route = Route {
             events,
             runtime: Runtime::current(),

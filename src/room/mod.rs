@@ -16,6 +16,8 @@ mod audio_tests;
 mod tests;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -46,6 +48,8 @@ pub struct Room {
     engine: Arc<dyn EngineRoom>,
     shared: Arc<Shared>,
     snapshot: Snapshot,
+    /// Packets that did not even reach the queue.
+    turned_away: Arc<AtomicU64>,
     pump: JoinHandle<()>,
 }
 
@@ -73,6 +77,7 @@ impl Room {
                     .collect(),
             })
             .collect();
+        let turned_away = joined.events.dropped();
         let pump = tokio::spawn(state::pump(shared.clone(), joined.events));
         Ok(Room {
             engine: joined.room,
@@ -82,6 +87,7 @@ impl Room {
                 local: joined.local,
                 participants,
             },
+            turned_away,
             pump,
         })
     }
@@ -98,7 +104,9 @@ impl Room {
 
     /// How many events were not delivered one by one.
     pub fn counters(&self) -> EventCounters {
-        self.shared.queue.counters()
+        let mut counters = self.shared.queue.counters();
+        counters.dropped += self.turned_away.load(Ordering::Relaxed);
+        counters
     }
 
     /// Leaves. The `Disconnected` event still comes through `next_events`. Repeating is harmless.

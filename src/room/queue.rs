@@ -19,7 +19,7 @@ const CAPACITY: usize = 1_024;
 pub struct EventCounters {
     /// Periodic events replaced by a newer one before they were read.
     pub coalesced: u64,
-    /// Lossy data packets dropped because nobody read.
+    /// Data packets dropped because nobody read: lossy ones first, beyond a second bound all.
     pub dropped: u64,
 }
 

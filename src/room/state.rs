@@ -10,11 +10,10 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use tokio::sync::mpsc;
-
 use crate::engine::EngineEvent;
 use crate::engine::EnginePublication;
 use crate::engine::EngineTrack;
+use crate::engine::EventReceiver;
 use crate::engine::PublicationInfo;
 use crate::room::error::RoomError;
 use crate::room::event::RoomEvent;
@@ -97,7 +96,7 @@ impl Shared {
 }
 
 /// Moves events until `Disconnected`, which is made up if the engine's channel ends without one.
-pub(crate) async fn pump(shared: Arc<Shared>, mut events: mpsc::UnboundedReceiver<EngineEvent>) {
+pub(crate) async fn pump(shared: Arc<Shared>, mut events: EventReceiver) {
     let mut reason = UNKNOWN_REASON;
     while let Some(event) = events.recv().await {
         if let EngineEvent::Disconnected { reason: told } = event {

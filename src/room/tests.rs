@@ -218,3 +218,34 @@ async fn a_failed_join_and_a_dropped_room_leave_nothing() {
     drop(room);
     assert!(fake.ended());
 }
+
+#[tokio::test]
+async fn packets_nobody_reads_are_dropped_and_counted_while_every_state_is_told() {
+    let engine = FakeEngine::new();
+    let (room, fake) = join(&engine).await;
+    let packet = || EngineEvent::DataReceived {
+        identity: "alice".into(),
+        payload: Bytes::from_static(&[0; 16]),
+        topic: None,
+        kind: 1,
+    };
+    let mut sent = 0;
+    // Nobody reads, and nobody can be made to wait: each state comes after a thousand packets.
+    for number in 0..100 {
+        for _ in 0..1_000 {
+            fake.emit(packet());
+            sent += 1;
+        }
+        tokio::task::yield_now().await;
+        let sid = number.to_string();
+        assert!(fake.emit(EngineEvent::RoomSidChanged { sid }));
+    }
+    fake.emit(EngineEvent::Disconnected { reason: 1 });
+    let types = types(&room).await;
+    let count = |name: &str| types.iter().filter(|found| *found == name).count();
+    assert_eq!(count("roomSidChanged"), 100);
+    assert_eq!(types.last().map(String::as_str), Some("disconnected"));
+    let read = count("dataReceived");
+    assert!(read < 6_000, "{read} packets were kept");
+    assert_eq!(read as u64 + room.counters().dropped, sent);
+}

@@ -112,7 +112,10 @@ export class Room extends TypedEmitter<RoomEventMap> {
     return this.#info?.emptyTimeout ?? 0
   }
 
-  /** Lossy data packets dropped because the listeners did not keep up. */
+  /**
+   * Data packets dropped because the listeners did not keep up: lossy ones while 1024 events wait, reliable ones too once
+   * 4096 packets or 16 MiB more do.
+   */
   get droppedDataPackets(): number {
     const room = this.#picture?.session.room
     return room === undefined ? 0 : callNative(() => room.counters()).dropped

@@ -14,7 +14,6 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
 use tokio::sync::Notify;
 
 mod objects;
@@ -24,6 +23,7 @@ pub use objects::FakeTrack;
 use objects::FakePublication;
 use objects::FakeSource;
 
+use crate::engine::line;
 use crate::engine::AudioSourceOptions;
 use crate::engine::AudioStreamOptions;
 use crate::engine::ConnectOptions;
@@ -35,6 +35,7 @@ use crate::engine::EngineEvent;
 use crate::engine::EnginePublication;
 use crate::engine::EngineRoom;
 use crate::engine::EngineTrack;
+use crate::engine::EventSender;
 use crate::engine::ParticipantInfo;
 use crate::engine::PublicationInfo;
 use crate::engine::PublishOptions;
@@ -232,7 +233,7 @@ impl RoomEngine for FakeEngine {
             }) => (info, local, participants),
             None => (RoomInfo::default(), ParticipantInfo::default(), Vec::new()),
         };
-        let (sender, events) = mpsc::unbounded_channel();
+        let (sender, events) = line();
         let room = FakeRoom {
             log: self.log.clone(),
             events: Arc::new(Mutex::new(Some(sender))),
@@ -262,17 +263,17 @@ impl RoomEngine for FakeEngine {
 #[derive(Clone)]
 pub struct FakeRoom {
     log: Arc<Log>,
-    events: Arc<Mutex<Option<mpsc::UnboundedSender<EngineEvent>>>>,
+    events: Arc<Mutex<Option<EventSender>>>,
 }
 
 impl FakeRoom {
-    /// Emits an event; `false` if the room has ended. `Disconnected` ends it.
+    /// Emits an event; `false` if the room has ended, or has dropped the packet. `Disconnected` ends it.
     pub fn emit(&self, event: EngineEvent) -> bool {
         let mut events = lock(&self.events);
         let last = matches!(event, EngineEvent::Disconnected { .. });
         let sent = events
             .as_ref()
-            .is_some_and(|sender| sender.send(event).is_ok());
+            .is_some_and(|sender| sender.send(event).is_none());
         if last {
             *events = None;
         }

@@ -4,8 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::engine::native;
 use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
@@ -14,6 +12,7 @@ use crate::engine::router::Router;
 use crate::engine::ConnectOptions;
 use crate::engine::Connected;
 use crate::engine::EngineEvent;
+use crate::engine::EventReceiver;
 use script::say;
 use script::Script;
 
@@ -90,7 +89,7 @@ fn left(async_id: u64) -> Event {
 }
 
 /// The names of all events until the channel closes, which must be soon.
-async fn names(events: &mut mpsc::UnboundedReceiver<EngineEvent>) -> Vec<String> {
+async fn names(events: &mut EventReceiver) -> Vec<String> {
     let all = async {
         let mut names = Vec::new();
         while let Some(event) = events.recv().await {
