@@ -81,6 +81,7 @@ export {
   EncryptionType,
   IceTransportType,
   ParticipantKind,
+  ParticipantKindDetail,
   SimulateScenarioKind,
   StreamState,
   TrackKind,

@@ -1,9 +1,16 @@
 // What happens in a room reaches its listeners: who comes, goes and says what about itself, data, and who was there.
 
+import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { setLogger } from '../../ts/log.js'
-import { ConnectionState, DataPacketKind, DisconnectReason, ParticipantKind } from '../../ts/room/enums.js'
+import {
+  ConnectionState,
+  DataPacketKind,
+  DisconnectReason,
+  ParticipantKind,
+  ParticipantKindDetail,
+} from '../../ts/room/enums.js'
 import { LocalParticipant } from '../../ts/room/local-participant.js'
 import { RemoteParticipant } from '../../ts/room/participant.js'
 import { Room } from '../../ts/room/room.js'
@@ -54,6 +61,27 @@ test('a join announces itself before connect resolves, and leaving before discon
   expect(await room.closed).toBe(DisconnectReason.CLIENT_INITIATED)
   await room.disconnect()
   expect(seen).toHaveLength(2)
+})
+
+/** A token with claims that LiveKit's server SDK does not write. */
+function tokenWith(identity: string, room: string, claims: object): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
+  const body = { iss: server.apiKey, sub: identity, exp: Math.floor(Date.now() / 1_000) + 600, ...claims }
+  const signed = `${part({ alg: 'HS256', typ: 'JWT' })}.${part({ ...body, video: { roomJoin: true, room } })}`
+  return `${signed}.${createHmac('sha256', server.apiSecret).update(signed).digest('base64url')}`
+}
+
+test('what kind of participant somebody is, and what else about that, is told', async () => {
+  const name = roomName()
+  const claims = { kind: 'agent', kindDetails: ['cloud_agent', 'forwarded'] }
+  await using other = new Room()
+  await other.connect(server.url, tokenWith('hosted', name, claims))
+  await using room = await joined(name)
+  const details = [ParticipantKindDetail.CLOUD_AGENT, ParticipantKindDetail.FORWARDED]
+  for (const participant of [other.localParticipant, room.remoteParticipants.get('hosted')]) {
+    expect([participant?.kind, participant?.kindDetails]).toEqual([ParticipantKind.AGENT, details])
+  }
+  expect(room.localParticipant?.kindDetails).toEqual([])
 })
 
 test('who was there is present when connect resolves, and only their tracks are announced', async () => {

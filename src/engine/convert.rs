@@ -34,6 +34,7 @@ pub(super) fn participant(info: proto::ParticipantInfo) -> ParticipantInfo {
         metadata: info.metadata,
         attributes: info.attributes,
         kind: info.kind,
+        kind_details: info.kind_details,
         state: info.state,
         disconnect_reason: info.disconnect_reason,
         joined_at: info.joined_at,

@@ -112,6 +112,8 @@ pub struct ParticipantInfo {
     pub attributes: HashMap<String, String>,
     /// ParticipantKind.
     pub kind: i32,
+    /// ParticipantKindDetail, each.
+    pub kind_details: Vec<i32>,
     /// ParticipantState.
     pub state: i32,
     /// DisconnectReason.

@@ -72,6 +72,16 @@ export enum ParticipantKind {
   BRIDGE = 6,
 }
 
+/** More about what a participant is. */
+export enum ParticipantKindDetail {
+  CLOUD_AGENT = 0,
+  FORWARDED = 1,
+  CONNECTOR_WHATSAPP = 2,
+  CONNECTOR_TWILIO = 3,
+  BRIDGE_RTSP = 4,
+  SIMULATION = 5,
+}
+
 /** How good a participant's connection is. */
 export enum ConnectionQuality {
   QUALITY_POOR = 0,

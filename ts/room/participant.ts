@@ -1,6 +1,6 @@
 // Participants: who they are, what they say about themselves, what they publish.
 
-import { DisconnectReason, type ParticipantKind } from './enums.js'
+import { DisconnectReason, type ParticipantKind, type ParticipantKindDetail } from './enums.js'
 import type { RemoteTrackPublication, TrackPublication } from './publication.js'
 import type { ParticipantInfo } from './wire.js'
 
@@ -44,6 +44,11 @@ export abstract class Participant {
   /** What they are: a person's client, an agent, a telephone. */
   get kind(): ParticipantKind {
     return this.info.kind
+  }
+
+  /** More about what they are: hosted, forwarded, by which connector; empty for most. */
+  get kindDetails(): ParticipantKindDetail[] {
+    return this.info.kindDetails
   }
 
   /** Why they left, once they have, if the server told. */

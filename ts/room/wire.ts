@@ -23,6 +23,7 @@ export interface ParticipantInfo {
   metadata: string
   attributes: Record<string, string>
   kind: number
+  kindDetails: number[]
   state: number
   disconnectReason: number
   joinedAt: number
