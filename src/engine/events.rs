@@ -21,6 +21,7 @@ use crate::engine::track::Track;
 use crate::engine::EngineEvent;
 
 /// What to do about an event.
+#[allow(clippy::large_enum_variant)] // it lives for one call
 pub(super) enum Meaning {
     /// Hand it on.
     Event(EngineEvent),
