@@ -3,6 +3,7 @@
 //! The floors, lowest first; a module imports only from lower floors (`tests/floors.rs` enforces it):
 //! 0 words · 1 rules and codecs · 2 machines · 3 effects · 4 LiveKit objects · 5 drivers · 6 the Node binding.
 
+pub mod contain;
 pub mod error;
 pub mod id;
 pub mod json;

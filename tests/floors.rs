@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 /// Path prefix under `src/` → floor. The longest matching prefix wins; a file with no floor fails.
 const FLOORS: &[(&str, u8)] = &[
+    ("contain", 0),
     ("error", 0),
     ("id", 0),
     ("json", 0),

@@ -1,12 +1,10 @@
 //! How a core error becomes a JavaScript `Error`: `name`, `code`, `retryable`, `cause`, for a throw and for a rejection.
 //! It chooses no class and no stack (`ts/native.ts` does), and lets no panic of a future reach the process.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::future::Future;
-use std::panic::AssertUnwindSafe;
 
-use futures_util::FutureExt;
 use napi::bindgen_prelude::JsObjectValue;
 use napi::bindgen_prelude::Object;
 use napi::bindgen_prelude::PromiseRaw;
@@ -16,30 +14,33 @@ use napi::JsValue;
 use napi::Status;
 use napi_derive::napi;
 
+use crate::contain;
+use crate::contain::Panicked;
 use crate::error::Error;
 
 /// Sources further down than this are not shown: a chain this long explains nothing.
 const MAX_CAUSES: usize = 8;
 
-const PANICKED: &str =
-    "a bug in roomhook's native core; the panic's place is on the error stream, please report it";
-
 thread_local! {
-    // A throw happens on the JavaScript thread of the environment that called; each environment has a thread of its own.
-    static ENVIRONMENT: Cell<Option<Env>> = const { Cell::new(None) };
+    // A throw happens on the JavaScript thread of the environment that called. Embedders, and loaders that load the addon
+    // anew for each test file, have several on one thread; any that has not ended can make the error.
+    static ENVIRONMENTS: RefCell<Vec<Env>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Remembers the environment that loads the addon, so that `throw` needs no argument for it.
+/// Remembers the environment that loads the addon until it ends, so that `throw` needs no argument for it.
 #[napi(module_exports)]
 pub fn remember_environment(_exports: Object, env: Env) -> napi::Result<()> {
-    ENVIRONMENT.set(Some(env));
+    env.add_env_cleanup_hook(env.raw() as usize, |ended| {
+        ENVIRONMENTS.with_borrow_mut(|all| all.retain(|env| env.raw() as usize != ended));
+    })?;
+    ENVIRONMENTS.with_borrow_mut(|all| all.push(env));
     Ok(())
 }
 
 /// The error a synchronous export throws: `.map_err(throw)?`. Only for the JavaScript thread.
 pub fn throw(error: Error) -> napi::Error {
     let message = error.message.to_string();
-    match ENVIRONMENT.get() {
+    match ENVIRONMENTS.with_borrow(|all| all.last().copied()) {
         Some(env) => build(&env, &error)
             .unwrap_or_else(|_| napi::Error::new(Status::GenericFailure, message)),
         None => napi::Error::new(Status::GenericFailure, message),
@@ -59,22 +60,20 @@ where
     F: Future<Output = Result<T, Error>> + Send + 'static,
     C: FnOnce(&'env Env, T) -> napi::Result<V> + 'static,
 {
-    let contained = AssertUnwindSafe(future)
-        .catch_unwind()
-        .map(|outcome| outcome.map_err(|_panic| panicked()));
+    let contained = contain::future(future);
+    let contained = async move { contained.await.map_err(panicked) };
     env.spawn_future_with_callback(contained, |env, outcome| {
         let value = match outcome {
             Ok(value) => value,
             Err(error) => return Err(build(env, &error)?),
         };
         // A panic here would unwind into Node's own frames and abort.
-        std::panic::catch_unwind(AssertUnwindSafe(|| convert(env, value)))
-            .unwrap_or_else(|_panic| Err(panicked()))
+        contain::call(|| convert(env, value)).unwrap_or_else(|panic| Err(panicked(panic)))
     })
 }
 
-fn panicked() -> napi::Error {
-    napi::Error::new(Status::GenericFailure, PANICKED)
+fn panicked(panic: Panicked) -> napi::Error {
+    napi::Error::new(Status::GenericFailure, panic.to_string())
 }
 
 fn build(env: &Env, error: &Error) -> napi::Result<napi::Error> {
