@@ -1,6 +1,6 @@
 // How an attempt that took too long gives its connection back. Node's own fetch takes a dispatcher, and a dispatcher a
-// limit for the response's headers: that costs a third of an AbortSignal (docs/inference.md has the figures). Every other
-// fetch gets a signal. It decides nothing about the time that counts for the caller: that is the transport's timer.
+// limit for the response's headers: that costs less than an AbortSignal of its own for each request. Every
+// other fetch gets a signal. It decides nothing about the time that counts for the caller: that is the transport's timer.
 
 /** What undici's dispatchers have in common. */
 interface Dispatcher {
