@@ -164,6 +164,8 @@ export declare class NativeTrack {
   info(): string
   /** Mutes or unmutes a local track; answers the new state. */
   setMuted(muted: boolean): boolean
+  /** Gives the library's track up; a publication of it stays. Repeating is harmless. */
+  close(): void
   /** Opens a stream of its audio; the frames come through `takeAudio`. */
   openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number, maxDelayMs?: number | undefined | null): NativeAudioStream
 }

@@ -3,6 +3,7 @@
 import { setFlagsFromString } from 'node:v8'
 import { describe, expect, test } from 'vitest'
 import { type ErrorCode, RoomhookError } from '../ts/errors.js'
+import { native } from '../ts/native.js'
 import { AudioFrame } from '../ts/room/audio-frame.js'
 import { AudioSource } from '../ts/room/audio-source.js'
 import { AudioStream } from '../ts/room/audio-stream.js'
@@ -170,6 +171,18 @@ describe('LocalAudioTrack', () => {
     source.clearQueue()
     await track.close()
     expect(await code(() => source.clearQueue())).toBe('CLOSED')
+    expect(await code(() => track.mute())).toBe('CLOSED')
+    expect(await code(() => new AudioStream(track))).toBe('CLOSED')
+  })
+
+  test('what is closed holds nothing of the media library, without a garbage collection', async () => {
+    const before = native.openEngineHandles()
+    const source = new AudioSource(48_000, 1)
+    const track = LocalAudioTrack.createAudioTrack('voice', source)
+    await source.captureFrame(tone(source))
+    expect(native.openEngineHandles()).toBe(before + 2)
+    await track.close()
+    expect(native.openEngineHandles()).toBe(before)
   })
 })
 

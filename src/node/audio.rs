@@ -5,6 +5,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::OnceLock;
 use std::sync::PoisonError;
 use std::sync::Weak;
@@ -150,16 +151,24 @@ fn failed(error: RoomError) -> napi::Error {
 /// A local or remote track.
 #[napi]
 pub struct NativeTrack {
-    track: Arc<dyn EngineTrack>,
+    /// Given up when the track is closed.
+    track: Mutex<Option<Arc<dyn EngineTrack>>>,
 }
 
 impl NativeTrack {
     pub(super) fn new(track: Arc<dyn EngineTrack>) -> NativeTrack {
-        NativeTrack { track }
+        NativeTrack {
+            track: Mutex::new(Some(track)),
+        }
     }
 
-    pub(super) fn engine(&self) -> Arc<dyn EngineTrack> {
-        self.track.clone()
+    fn held(&self) -> MutexGuard<'_, Option<Arc<dyn EngineTrack>>> {
+        self.track.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn engine(&self) -> napi::Result<Arc<dyn EngineTrack>> {
+        let track = self.held().clone();
+        track.ok_or_else(|| failed(RoomError::TrackClosed))
     }
 }
 
@@ -168,7 +177,7 @@ impl NativeTrack {
     /// What the library says about it, as JSON, as of its creation.
     #[napi(catch_unwind)]
     pub fn info(&self) -> napi::Result<String> {
-        serde_json::to_string(self.track.info()).map_err(|error| {
+        serde_json::to_string(self.engine()?.info()).map_err(|error| {
             let message = "what the engine told cannot be encoded";
             throw(Error::new(Code::TransportFailed, message).with_source(error))
         })
@@ -177,10 +186,17 @@ impl NativeTrack {
     /// Mutes or unmutes a local track; answers the new state.
     #[napi(catch_unwind)]
     pub fn set_muted(&self, muted: bool) -> napi::Result<bool> {
-        let changed = self.track.set_muted(muted);
+        let changed = self.engine()?.set_muted(muted);
         changed
             .map_err(RoomError::call("muting a track"))
             .map_err(failed)
+    }
+
+    /// Gives the library's track up; a publication of it stays. Repeating is harmless.
+    #[napi(catch_unwind)]
+    pub fn close(&self) {
+        let track = self.held().take();
+        drop(track);
     }
 
     /// Opens a stream of its audio; the frames come through `takeAudio`.
@@ -207,7 +223,7 @@ impl NativeTrack {
         };
         let environment = Environment::of(&env)?;
         let hub = environment.audio.hub()?;
-        let track = self.track.clone();
+        let track = self.engine()?;
         let opened = within_runtime_if_available(|| AudioStream::open(hub, track, options));
         Ok(NativeAudioStream {
             stream: opened.map_err(failed)?,

@@ -220,7 +220,7 @@ impl NativeRoom {
     ) -> napi::Result<PromiseRaw<'env, String>> {
         let room = self.member.room().map_err(throw)?;
         let options = publish_options(options).map_err(throw)?;
-        let track = track.engine();
+        let track = track.engine()?;
         let publishing = async move { json(&room.publish_track(&*track, options).await?) };
         spawn(env, publishing, |_, publication| Ok(publication))
     }

@@ -41,6 +41,9 @@ pub enum RoomError {
     /// More captures wait than a source takes.
     #[error("{0} frames wait to be captured already: await captureFrame before the next one")]
     TooManyCaptures(usize),
+    /// The track was closed.
+    #[error("the track is closed")]
+    TrackClosed,
     /// The source was closed.
     #[error("the audio source is closed")]
     SourceClosed,
@@ -75,7 +78,7 @@ impl RoomError {
             RoomError::Cancelled => Code::Aborted,
             RoomError::Call { .. } => Code::TransportFailed,
             RoomError::Disconnected { .. } => Code::RoomDisconnected,
-            RoomError::SourceClosed => Code::Closed,
+            RoomError::SourceClosed | RoomError::TrackClosed => Code::Closed,
         }
     }
 
@@ -143,6 +146,7 @@ mod tests {
             ),
             (RoomError::UnknownPublication, Code::ConfigInvalid, false),
             (RoomError::SourceClosed, Code::Closed, false),
+            (RoomError::TrackClosed, Code::Closed, false),
         ] {
             let error = Error::from(error);
             assert_eq!((error.code, error.retryable), (code, retryable), "{error}");

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use tokio::sync::oneshot;
@@ -24,7 +25,8 @@ const MAX_WAITING: usize = 1_000;
 
 /// A source of local audio. **Frames reach the library one at a time, in the order of the calls.**
 pub struct AudioSource {
-    engine: Arc<dyn EngineAudioSource>,
+    /// Given up when the source is closed: the library runs a thread for it.
+    engine: Mutex<Option<Arc<dyn EngineAudioSource>>>,
     format: Format,
     unqueued: bool,
     /// Resolves when the capture called last has ended.
@@ -51,7 +53,9 @@ impl AudioSource {
             queue_size_ms,
         });
         Ok(AudioSource {
-            engine: source.map_err(RoomError::call("making an audio source"))?,
+            engine: Mutex::new(Some(
+                source.map_err(RoomError::call("making an audio source"))?,
+            )),
             format,
             unqueued: queue_size_ms == 0,
             last: Mutex::new(None),
@@ -86,7 +90,8 @@ impl AudioSource {
             if source.cleared.load(Ordering::Acquire) != place.cleared {
                 return Ok(());
             }
-            let capture = source.engine.capture(samples, samples_per_channel);
+            let engine = source.engine()?;
+            let capture = engine.capture(samples, samples_per_channel);
             // A source that nobody listens to any more takes nothing in: without this, a full one would be waited for
             // although it is closed.
             match source.closed.run_until_cancelled(capture).await {
@@ -98,17 +103,16 @@ impl AudioSource {
 
     /// Drops what was captured and not yet played, and what waits to be captured.
     pub fn clear(&self) -> Result<(), RoomError> {
-        self.check_open()?;
+        let engine = self.engine()?;
         self.cleared.fetch_add(1, Ordering::AcqRel);
-        self.engine
+        engine
             .clear()
             .map_err(RoomError::call("clearing the audio queue"))
     }
 
     /// Makes a local track that carries this source.
     pub fn create_track(&self, name: &str) -> Result<Arc<dyn EngineTrack>, RoomError> {
-        self.check_open()?;
-        self.engine
+        self.engine()?
             .create_track(name)
             .map_err(RoomError::call("creating a track"))
     }
@@ -116,6 +120,16 @@ impl AudioSource {
     /// Takes no more frames, and gives up those that wait. Repeating is harmless.
     pub fn close(&self) {
         self.closed.cancel();
+        let engine = self.lock_engine().take();
+        drop(engine);
+    }
+
+    fn lock_engine(&self) -> MutexGuard<'_, Option<Arc<dyn EngineAudioSource>>> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn engine(&self) -> Result<Arc<dyn EngineAudioSource>, RoomError> {
+        self.lock_engine().clone().ok_or(RoomError::SourceClosed)
     }
 
     fn check_open(&self) -> Result<(), RoomError> {

@@ -99,9 +99,13 @@ export class LocalAudioTrack extends Track {
     return this.#setMuted(false)
   }
 
-  /** Ends its streams and closes its source, unless told not to. */
+  /**
+   * Ends its streams, lets go of the media library's track and closes its source, unless told not to. Take it back first:
+   * a publication stays. Repeating is harmless; everything else throws `CLOSED` from then on.
+   */
   async close(closeSource = true): Promise<void> {
     this.closeStreams()
+    callNative(() => this.native.close())
     if (closeSource) await this.#source.close()
   }
 
