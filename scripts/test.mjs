@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build } from './build.mjs'
 import { cache, digest, Failure, main, once, run, step } from './lib.mjs'
+import { forgetLogs, logsAreClean } from './log-check.mjs'
 import { packageTest } from './package-test.mjs'
 import { setup, setupTests } from './setup.mjs'
 
@@ -32,6 +33,7 @@ async function generatedFilesAreCommitted() {
 
 async function vitest() {
   const report = join(cache, 'vitest.json')
+  forgetLogs()
   await run('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${report}`])
   passed += JSON.parse(readFileSync(report, 'utf8')).numPassedTests
 }
@@ -56,6 +58,7 @@ await main(async () => {
     once('types', digest('ts', '__test__', 'tsconfig.json', 'index.d.ts'), [], () => run('tsc', [])),
   )
   await step('Vitest', vitest)
+  await step('the logs of the tests', async () => logsAreClean())
   await step('package', packageTest)
   process.stdout.write(
     `\nall of it took ${((performance.now() - began) / 60_000).toFixed(1)} min\n${passed} passed, 0 failed\n`,

@@ -1,6 +1,7 @@
 // Captures the package's log records, so that tests can say what was logged and what must not have been.
 
-import { type LogRecord, setLogger } from '../../ts/log.js'
+import type { LogRecord } from '../../ts/log.js'
+import { keep, listen } from './suite-log.js'
 
 /** Captured records; the console is silent while it lives. */
 export class CapturedLogs implements Disposable {
@@ -8,12 +9,10 @@ export class CapturedLogs implements Disposable {
   readonly #watchers = new Set<() => void>()
 
   constructor() {
-    setLogger({
-      level: 'trace',
-      sink: (record) => {
-        this.records.push(record)
-        for (const check of this.#watchers) check()
-      },
+    listen((record) => {
+      keep(record)
+      this.records.push(record)
+      for (const check of this.#watchers) check()
     })
   }
 
@@ -49,7 +48,7 @@ export class CapturedLogs implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    setLogger({ level: 'warn', sink: () => undefined })
+    listen()
   }
 }
 

@@ -1,0 +1,41 @@
+// Set-up of every test file: what the package logs, at trace level, the native core's and the media library's records
+// included, is kept below .cache/logs, where scripts/log-check.mjs looks for secrets after the run. Warnings and errors
+// go to the console as always. It refuses nothing; tests that set a sink of their own are not heard while it is set.
+
+import { appendFileSync, mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { afterAll } from 'vitest'
+import '../../ts/core-log.js'
+import { type LogRecord, setLogger } from '../../ts/log.js'
+
+const folder = join(import.meta.dirname, '../../.cache/logs')
+const file = join(folder, `${process.pid}.log`)
+let waiting: string[] = []
+
+function flush(): void {
+  if (waiting.length === 0) return
+  appendFileSync(file, waiting.join(''))
+  waiting = []
+}
+
+/** Keeps a record for the check after the run. */
+export function keep({ level, message, fields }: LogRecord): void {
+  waiting.push(`${level} ${message} ${inspect(fields, { depth: 6, breakLength: Infinity })}\n`)
+  if (waiting.length >= 1_000) flush()
+}
+
+function show(record: LogRecord): void {
+  keep(record)
+  const { level, message, fields } = record
+  if (level === 'error' || level === 'warn') console[level](`roomhook: ${message}`, fields)
+}
+
+/** Makes the suite's sink the logger (again). */
+export function listen(sink: (record: LogRecord) => void = show): void {
+  setLogger({ level: 'trace', sink })
+}
+
+mkdirSync(folder, { recursive: true })
+listen()
+afterAll(flush)
