@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// Names whose value is a credential, in lower case. The end of a longer name counts too: `turn_password`.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "password",
     "passwd",
     "ice-pwd",
@@ -16,6 +16,7 @@ const NAMES: [&str; 9] = [
     "api_key",
     "apikey",
     "api-key",
+    "api key",
 ];
 
 /// A header whose value is a credential, spaces included.
@@ -136,6 +137,10 @@ mod tests {
                 r#"{\"apiKey\":\"[hidden]\",\"apiSecret\": \"[hidden]\"}"#,
             ),
             ("x-api-key: k", "x-api-key: [hidden]"),
+            (
+                "401 Unauthorized - invalid API key: APIx7",
+                "401 Unauthorized - invalid API key: [hidden]",
+            ),
         ] {
             assert_eq!(scrub(text), clean);
         }

@@ -57,6 +57,14 @@ test('a token the server refuses is refused for good, and not shown', async () =
   }
 })
 
+test('the key of a token that the server does not know is not shown', async () => {
+  const made = new AccessToken('APIunknown', server.apiSecret, { identity: 'agent' })
+  made.addGrant(grant)
+  const { message } = await refusal(server.url, await made.toJwt())
+  expect(message).toContain('invalid API key')
+  expect(message).not.toContain('APIunknown')
+})
+
 test('where no LiveKit server is another attempt is in vain, where none answers or it is not well it is not', async () => {
   const good = await token(grant)
   for (const [status, retryable] of [
