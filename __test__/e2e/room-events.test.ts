@@ -2,7 +2,7 @@
 
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import {
   ConnectionState,
   DataPacketKind,
@@ -220,6 +220,18 @@ test('name, metadata and attributes change on both sides', async () => {
   await local.setAttributes({ a: '' })
   await removed
   expect([local.name, local.metadata, local.attributes]).toEqual(['Agent', 'busy', { b: '2' }])
+})
+
+test('an update is done when LiveKit announces it, also where the library misses the answer', async () => {
+  await using room = await joined(roomName())
+  const local = room.localParticipant as LocalParticipant
+  for (let turn = 0; turn < 100; turn++) {
+    await local.setAttributes({ turn: String(turn) })
+    // What the server announces is there already, or comes with the next events.
+    await vi.waitFor(() => expect(local.attributes.turn).toBe(String(turn)), { interval: 1 })
+  }
+  // Nothing changes, so nothing is announced: the answer counts.
+  await local.setAttributes({ turn: '99' })
 })
 
 test('the room itself changes: its metadata, and its end', async () => {

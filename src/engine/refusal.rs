@@ -1,4 +1,5 @@
-//! What the library's words for a failed join mean. It tells in text alone why a join failed: the one place that reads it.
+//! What the library's words for a failed join or call mean. It tells in text alone why something failed: the one place
+//! that reads it.
 //!
 //! Decides which failures another attempt cannot mend. Refuses to guess: words it does not know count as bad luck.
 //!
@@ -32,9 +33,20 @@ pub(super) fn is_final(reason: &str) -> bool {
     }
 }
 
+/// Whether a call failed because the library saw no answer of the server's. What was asked for may have happened.
+pub(super) fn is_late(reason: &str) -> bool {
+    reason.contains("request timeout")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_answer_that_was_missed_is_told_from_a_refusal() {
+        assert!(is_late("engine: signal failure: request timeout"));
+        assert!(!is_late("request error: not_allowed"));
+    }
 
     #[test]
     fn only_what_another_attempt_cannot_mend_is_final() {

@@ -29,6 +29,7 @@ use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
+use crate::engine::refusal;
 use crate::engine::rooms::Rooms;
 use crate::engine::streams::Streams;
 use crate::engine::EngineError;
@@ -146,9 +147,15 @@ impl Router {
             return Err(error);
         }
         match tokio::time::timeout(deadline, receiver).await {
-            Ok(Ok(Answer::Failed(reason))) => Err(EngineError::Refused(format!(
-                "the media library could not {what}: {reason}"
-            ))),
+            Ok(Ok(Answer::Failed(reason))) => {
+                let late = refusal::is_late(&reason);
+                let message = format!("the media library could not {what}: {reason}");
+                Err(if late {
+                    EngineError::TimedOut(message)
+                } else {
+                    EngineError::Refused(message)
+                })
+            }
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(EngineError::Closed(format!(
                 "the media library gave up while it was to {what}"

@@ -72,25 +72,30 @@ const participants = {
   participantsUpdated(room, { participants: infos }) {
     for (const info of infos) {
       const participant = participantOf(room, info.identity)
-      if (participant !== undefined) participant.info = info
+      if (participant === undefined) continue
+      participant.info = info
+      participant.changed()
     }
   },
   participantMetadataChanged(room, { identity, metadata }) {
     const participant = participantOf(room, identity)
     if (participant === undefined) return
     participant.info.metadata = metadata
+    participant.changed()
     room.announce('participantMetadataChanged', metadata, participant)
   },
   participantNameChanged(room, { identity, name }) {
     const participant = participantOf(room, identity)
     if (participant === undefined) return
     participant.info.name = name
+    participant.changed()
     room.announce('participantNameChanged', name, participant)
   },
   participantAttributesChanged(room, { identity, attributes, changed }) {
     const participant = participantOf(room, identity)
     if (participant === undefined) return
     participant.info.attributes = attributes
+    participant.changed()
     if (Object.keys(changed).length > 0) room.announce('participantAttributesChanged', changed, participant)
   },
   participantEncryptionStatusChanged(room, { identity, isEncrypted }) {

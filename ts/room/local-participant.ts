@@ -1,6 +1,7 @@
 // The local participant: what this process publishes and says about itself. It refuses to publish a track twice.
 
-import { ConfigError } from '../errors.js'
+import { ConfigError, RoomhookError } from '../errors.js'
+import type { native } from '../native.js'
 import { checkBoolean, checkOptions, checkString, checkStrings, checkText, invalid } from '../options.js'
 import { checkPublishOptions, type TrackPublishOptions } from './options.js'
 import { Participant } from './participant.js'
@@ -24,6 +25,7 @@ export class LocalParticipant extends Participant {
   declare trackPublications: Map<string, LocalTrackPublication>
   readonly #session: Session
   readonly #publishing = new Map<LocalTrack, Promise<unknown>>()
+  readonly #watching = new Set<() => void>()
 
   /** @internal */
   constructor(info: ParticipantInfo, session: Session) {
@@ -98,13 +100,18 @@ export class LocalParticipant extends Participant {
   /** Changes this participant's metadata. The token must allow it (`canUpdateOwnMetadata`). */
   async updateMetadata(metadata: string): Promise<void> {
     checkString(metadata, 'metadata')
-    await this.#session.ask('updateMetadata', (room) => room.setMetadata(metadata))
+    const isSo = () => this.metadata === metadata
+    await this.#change('updateMetadata', (room) => room.setMetadata(metadata), isSo)
   }
 
   /** Changes this participant's name. The token must allow it (`canUpdateOwnMetadata`). */
   async updateName(name: string): Promise<void> {
     checkString(name, 'name')
-    await this.#session.ask('updateName', (room) => room.setName(name))
+    await this.#change(
+      'updateName',
+      (room) => room.setName(name),
+      () => this.name === name,
+    )
   }
 
   /**
@@ -113,7 +120,36 @@ export class LocalParticipant extends Participant {
    */
   async setAttributes(attributes: Record<string, string>): Promise<void> {
     checkStrings(attributes, 'attributes')
-    await this.#session.ask('setAttributes', (room) => room.setAttributes(attributes))
+    const wanted = Object.entries(attributes)
+    const isSo = () => wanted.every(([name, value]) => (this.attributes[name] ?? '') === value)
+    await this.#change('setAttributes', (room) => room.setAttributes(attributes), isSo)
+  }
+
+  /** @internal */
+  override changed(): void {
+    for (const look of this.#watching) look()
+  }
+
+  /**
+   * Changes what this participant says about itself: done when the server says so, or announces it. The library begins to
+   * wait for the server's answer after it has asked, so it can miss it, and then fails after five seconds although all went
+   * well.
+   */
+  async #change(what: string, ask: (room: native.NativeRoom) => Promise<void>, isSo: () => boolean): Promise<void> {
+    let look = (): void => {}
+    const announced = new Promise<void>((resolve) => {
+      look = () => isSo() && resolve()
+    })
+    this.#watching.add(look)
+    const answered = this.#session.ask(what, ask).catch((error: unknown) => {
+      const missed = RoomhookError.isInstance(error) && error.retryable && isSo()
+      if (!missed) throw error
+    })
+    try {
+      await Promise.race([answered, announced])
+    } finally {
+      this.#watching.delete(look)
+    }
   }
 
   /**

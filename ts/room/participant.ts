@@ -16,6 +16,9 @@ export abstract class Participant {
     this.info = info
   }
 
+  /** @internal Called after something in `info` has changed. */
+  changed(): void {}
+
   /** `PA_…`. A full reconnect may change it. */
   get sid(): string | undefined {
     return this.info.sid
