@@ -45,15 +45,16 @@ async function play(room, state) {
   }
 }
 
-// Resolves once half a second of echo was heard without a gap.
+// Resolves once a second of echo was heard without a gap. The second half is measured: in the first the receiver still
+// stretches the sound to find its pace.
 async function hearEcho(track) {
   let steady = []
   for await (const { data } of new AudioStream(track, RATE, 1)) {
     const frame = Array.from(data)
     steady = rms(frame) >= AUDIBLE_RMS ? [...steady, frame] : []
     if (steady.length === 1) tell('echoStarted')
-    if (steady.length < STEADY_FRAMES) continue
-    const samples = steady.flat()
+    if (steady.length < 2 * STEADY_FRAMES) continue
+    const samples = steady.slice(STEADY_FRAMES).flat()
     tell('echo', { frequency: frequency(samples), level: rms(samples), sent: TONE.peak / Math.SQRT2 })
     return
   }
