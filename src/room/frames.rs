@@ -24,9 +24,9 @@ use crate::room::stream::StreamOptions;
 
 /// The tick of streams that ask for none.
 const FEW_STREAMS_TICK: Duration = Duration::from_millis(10);
-/// Above `MANY_STREAMS`, waking the consumer would cost a multiple of what it then does. Speech recognisers are commonly
-/// fed 50 ms at a time.
-const MANY_STREAMS_TICK: Duration = Duration::from_millis(50);
+/// Above `MANY_STREAMS`, waking the consumer would cost a multiple of what it then does. Opus
+/// packets hold 20 ms: three of them are taken at once.
+const MANY_STREAMS_TICK: Duration = Duration::from_millis(60);
 const MANY_STREAMS: usize = 16;
 /// Frames of a stream that asks for no other size.
 const FRAME: Duration = Duration::from_millis(10);

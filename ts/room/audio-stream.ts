@@ -31,7 +31,7 @@ export interface AudioStreamOptions {
   /**
    * Milliseconds a frame may wait so that frames of all streams are handed over together, 10 to 1000. The smallest of the
    * thread's open streams counts, and no stream waits longer than the frames it holds (`capacityFrames`). Default: 10, or
-   * 50 while more than 16 streams are open: waking the thread then costs more than the frames do.
+   * 60 while more than 16 streams are open: waking the thread then costs more than the frames do.
    */
   maxDelayMs?: number
 }
@@ -93,7 +93,7 @@ function sourceOf(queue: FrameQueue, core: NativeAudioStream, ending: Ending): U
  * The audio of a track. Read it with `for await`, or as the `ReadableStream` it is. It ends when the track is
  * unsubscribed, when the room is left, or when it is closed or cancelled (leaving a `for await` early cancels it).
  *
- * The frames of all streams of a thread arrive together, every 10 ms, or every 50 ms while more than 16 streams are open;
+ * The frames of all streams of a thread arrive together, every 10 ms, or every 60 ms while more than 16 streams are open;
  * `maxDelayMs` changes that.
  */
 export class AudioStream extends ReadableStream<AudioFrame> {
