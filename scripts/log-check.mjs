@@ -41,5 +41,7 @@ export function logsAreClean() {
   const { records, found } = checkLogs()
   if (found.length > 0) throw new Failure(`the logs of the tests hold secrets:\n${found.join('\n')}`)
   if (records === 0) throw new Failure('the tests logged nothing: __test__/support/suite-log.ts did not run')
-  process.stdout.write(`${records} log records at trace level, 0 with a token, signature, credential, test secret or canary\n`)
+  process.stdout.write(
+    `${records} log records at trace level, 0 with a token, signature, credential, test secret or canary\n`,
+  )
 }
