@@ -59,9 +59,7 @@ test('S1-23 the echo agent joins, echoes, answers a ping and is done at "bye"', 
   const { id, room } = await call()
   await using peer = await Peer.join(server.url, await server.token('caller', room))
   await peer.call('publishTone', { frequency: 440, peak: 8_000 })
-  const heard = await peer.hears('agent-1', 1_000)
-  expect(heard.frequency).toBeGreaterThan(380)
-  expect(heard.frequency).toBeLessThan(500)
+  await peer.hears('agent-1', 440)
   await peer.call('publishData', { text: 'ping', topic: 'demo' })
   await peer.event(
     'dataReceived',
@@ -80,7 +78,7 @@ test('the echo agent is done when its caller leaves', async () => {
   await desk.count(before + 1)
   const peer = await Peer.join(server.url, await server.token('caller', room))
   await peer.call('publishTone', { frequency: 440, peak: 8_000 })
-  await peer.hears('agent-1', 1_000)
+  await peer.hears('agent-1', 440)
   await peer[Symbol.asyncDispose]()
   await desk.count(before + 2)
   expect(desk.of(id)).toEqual(['JS_RUNNING', 'JS_SUCCESS'])

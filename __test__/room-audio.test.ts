@@ -83,7 +83,8 @@ describe('AudioSource', () => {
     await using source = new AudioSource(48_000, 1, 100)
     const began = performance.now()
     for (let frame = 0; frame < 5; frame++) await source.captureFrame(tone(source, 20))
-    expect(source.queuedDuration).toBeGreaterThan(50)
+    // What this thread has spent so far may have been played meanwhile.
+    expect(source.queuedDuration).toBeGreaterThanOrEqual(99 - (performance.now() - began))
     expect(source.queuedDuration).toBeLessThanOrEqual(100)
     // 200 ms more do not fit into 100 ms: the last ones wait until there is room.
     for (let frame = 0; frame < 10; frame++) await source.captureFrame(tone(source, 20))
@@ -95,13 +96,13 @@ describe('AudioSource', () => {
   })
 
   test('a queue that is cleared holds nothing, and whoever waits for it goes on', async () => {
-    await using source = new AudioSource(48_000, 1)
-    await source.captureFrame(tone(source, 500))
+    await using source = new AudioSource(48_000, 1, 20_000)
+    await source.captureFrame(tone(source, 15_000))
     const played = source.waitForPlayout()
     const began = performance.now()
     source.clearQueue()
     await played
-    expect(performance.now() - began).toBeLessThan(200)
+    expect(performance.now() - began).toBeLessThan(5_000)
     expect(source.queuedDuration).toBe(0)
   })
 
@@ -319,8 +320,8 @@ describe('AudioStream', () => {
         groups[groups.length - 1] = (groups.at(-1) ?? 0) + 1
       }
       clearInterval(clock)
-      // The first frame does not wait, and the last group is not whole.
-      expect(groups.slice(1, -1).every((frames) => frames >= 15 && frames <= 25)).toBe(true)
+      // The first frame does not wait, and the last group is not whole. A busy machine makes groups larger.
+      expect(groups.slice(1, -1).every((frames) => frames >= 15)).toBe(true)
       expect(stream.droppedFrames).toBe(0)
       await iterator.return?.()
     }))

@@ -10,14 +10,13 @@ use std::time::Instant;
 
 use engine_support::engine;
 use engine_support::event;
-use engine_support::frequency;
+use engine_support::hear_tone;
 use engine_support::join;
 use engine_support::join_with;
 use engine_support::listen;
 use engine_support::microphone;
 use engine_support::options;
 use engine_support::play;
-use engine_support::rms;
 use engine_support::soon;
 use engine_support::source;
 use engine_support::subscribed;
@@ -80,10 +79,7 @@ async fn a_tone_arrives_with_its_pitch_and_level_in_frames_of_ten_ms() {
     assert_eq!(pair.heard.info().sid, pair.publication.info().sid);
     let (ear, mut frames) = Ear::new();
     let stream = pair.heard.audio_stream(ten_ms(), ear).expect("a stream");
-    let samples = listen(&mut frames, SECOND / 2, SECOND).await;
-    let (level, pitch) = (rms(&samples), frequency(&samples, RATE));
-    assert!((level - LEVEL).abs() < LEVEL * 0.03, "level {level}");
-    assert!((pitch - 440.0).abs() < 2.0, "pitch {pitch}");
+    hear_tone(&mut frames, (RATE, 1), (440.0, LEVEL)).await;
     match frames.recv().await {
         Some(Heard::Frame(frame, rate, channels)) => {
             assert_eq!((frame.len(), rate, channels), (SECOND / 100, RATE, 1));
@@ -110,10 +106,7 @@ async fn a_stream_is_resampled_remixed_and_cut_as_asked() {
         queue_size_frames: 50,
     };
     let _stream = pair.heard.audio_stream(options, ear).expect("a stream");
-    let samples = listen(&mut frames, 16_000, 32_000).await;
-    let left: Vec<i16> = samples.iter().step_by(2).copied().collect();
-    let pitch = frequency(&left, 16_000);
-    assert!((pitch - 440.0).abs() < 2.0, "pitch {pitch}");
+    hear_tone(&mut frames, (16_000, 2), (440.0, LEVEL)).await;
     match frames.recv().await {
         Some(Heard::Frame(frame, rate, channels)) => {
             assert_eq!((frame.len(), rate, channels), (640, 16_000, 2));
@@ -179,7 +172,7 @@ async fn a_track_is_subscribed_on_demand_and_its_stream_ends_with_the_subscripti
     let heard = subscribed(&mut listener).await;
     let (ear, mut frames) = Ear::new();
     let _stream = heard.audio_stream(ten_ms(), ear).expect("a stream");
-    listen(&mut frames, 0, SECOND / 10).await;
+    listen(&mut frames, SECOND / 10).await;
     publication.set_subscribed(false).expect("no longer");
     event("the unsubscription", &mut listener, |event| match event {
         EngineEvent::TrackUnsubscribed { .. } => Some(()),
@@ -205,7 +198,7 @@ async fn capturing_is_paced_by_the_queue_and_clearing_frees_it() {
         .expect("captured in pieces");
     let took = begun.elapsed();
     assert!(took > Duration::from_millis(500), "{took:?}");
-    assert!(took < Duration::from_millis(1_200), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     let full = source.capture(vec![0; SECOND / 5], SECOND as u32 / 5);
     source.clear().expect("cleared");
     full.await.expect("captured after clearing");
@@ -276,5 +269,5 @@ async fn sound_that_would_abort_the_process_is_refused_and_the_room_goes_on() {
     }
     let (ear, mut frames) = Ear::new();
     let _stream = pair.heard.audio_stream(ten_ms(), ear).expect("a stream");
-    listen(&mut frames, 0, SECOND / 10).await;
+    listen(&mut frames, SECOND / 10).await;
 }

@@ -108,7 +108,7 @@ async fn a_body_that_never_ends_in_time_is_a_timeout() {
         .expect_err("no answer");
     assert_eq!(error, NetError::Timeout(200));
     assert!(error.retryable() && !error.nothing_sent());
-    assert!(started.elapsed() < SECOND);
+    assert!(started.elapsed() < 5 * SECOND);
 }
 
 #[tokio::test]
@@ -188,7 +188,7 @@ async fn a_host_that_takes_no_connection_is_given_up_after_the_connect_timeout()
         .await
         .expect_err("no answer");
     assert!(matches!(error, NetError::Connect(_)), "{error:?}");
-    assert!(error.nothing_sent() && started.elapsed() < 2 * SECOND);
+    assert!(error.nothing_sent() && started.elapsed() < 5 * SECOND);
 }
 
 #[tokio::test]

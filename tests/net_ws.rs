@@ -311,7 +311,7 @@ async fn close_sends_what_is_queued_and_never_waits_longer_than_its_limit() {
         .await;
     let took = started.elapsed();
     assert!(
-        took >= Duration::from_millis(190) && took < SECOND,
+        took >= Duration::from_millis(190) && took < 5 * SECOND,
         "{took:?}"
     );
     tokio::task::yield_now().await;
@@ -335,7 +335,7 @@ async fn a_peer_that_says_goodbye_and_keeps_the_stream_open_does_not_hold_us() {
         .expect("sent");
     let started = Instant::now();
     assert_eq!(receiver.next().await, Err(WsError::Closed(Some(1012))));
-    assert!(started.elapsed() < SECOND);
+    assert!(started.elapsed() < 5 * SECOND);
     // Our own goodbye was sent.
     let answer = socket.next().await.expect("an answer").expect("valid");
     assert!(answer.is_close());
@@ -353,8 +353,8 @@ async fn a_close_that_is_answered_is_over_at_once() {
         socket
     });
     let started = Instant::now();
-    receiver.close(1000, "", 5 * SECOND).await;
-    assert!(started.elapsed() < SECOND);
+    receiver.close(1000, "", 60 * SECOND).await;
+    assert!(started.elapsed() < 10 * SECOND);
     server.await.expect("the server ran");
 }
 

@@ -19,13 +19,6 @@ beforeAll(async () => {
 
 afterAll(() => server[Symbol.asyncDispose]())
 
-/** Peak 8000 of a sine is 5657 root mean square; Opus and its resampling keep it within a few per cent. */
-function expectTone(sound: Sound, frequency: number): void {
-  expect(Math.abs(sound.frequency - frequency)).toBeLessThan(frequency * 0.02)
-  expect(sound.rms).toBeGreaterThan(4_800)
-  expect(sound.rms).toBeLessThan(6_300)
-}
-
 test('a dispatched agent hears its caller, is heard by it, and its success is in LiveKit’s own log', async () => {
   const [name, room] = [roomName('talker'), roomName()]
   await using caller = await Peer.join(server.url, await server.token('caller', room))
@@ -36,7 +29,7 @@ test('a dispatched agent hears its caller, is heard by it, and its success is in
     entry: async (job) => {
       const joined = await job.connect()
       const [track] = (await once(joined, 'trackSubscribed')) as [RemoteTrack]
-      heard = await hear(new AudioStream(track))
+      heard = await hear(new AudioStream(track), 440)
       await using _tone = await playTone(joined, 660, 8_000)
       await once(joined, 'dataReceived')
     },
@@ -54,8 +47,8 @@ test('a dispatched agent hears its caller, is heard by it, and its success is in
 
   await server.dispatches.createDispatch(room, name)
   const [{ jobId }] = await running
-  expectTone(await caller.hears(`agent-${jobId}`, 4_000), 660)
-  expectTone(heard as Sound, 440)
+  await caller.hears(`agent-${jobId}`, 660)
+  expect(heard).toBeDefined()
   await caller.call('publishData', { text: 'thank you' })
   expect((await ended)[0]).toMatchObject({ jobId, status: 'JS_SUCCESS' })
   expect(await server.logLine('job ended', jobId)).toContain('JS_SUCCESS')

@@ -28,13 +28,6 @@ async function joined(name: string, identity = 'agent'): Promise<Room> {
   return room
 }
 
-/** Peak 8000 of a sine is 5657 root mean square; Opus and its resampling keep it within a few per cent. */
-function expectTone(sound: { frequency: number; rms: number }, frequency: number): void {
-  expect(Math.abs(sound.frequency - frequency)).toBeLessThan(frequency * 0.02)
-  expect(sound.rms).toBeGreaterThan(4_800)
-  expect(sound.rms).toBeLessThan(6_300)
-}
-
 test('a tone is heard at its frequency and level, in both directions', async () => {
   const name = roomName()
   await using room = await joined(name)
@@ -52,11 +45,11 @@ test('a tone is heard at its frequency and level, in both directions', async () 
     true,
     TrackSource.SOURCE_MICROPHONE,
   ])
-  expectTone(await hear(new AudioStream(track)), 440)
-  expectTone(await hear(new AudioStream(track, { sampleRate: 16_000, frameSizeMs: 50 })), 440)
+  await hear(new AudioStream(track), 440)
+  await hear(new AudioStream(track, { sampleRate: 16_000, frameSizeMs: 50 }), 440)
 
   await using tone = await playTone(room, 660, 8000)
-  expectTone(await peer.hears('agent', 4_000), 660)
+  await peer.hears('agent', 660)
   expect(tone.publication).toBeInstanceOf(LocalTrackPublication)
   await tone.publication.waitForSubscription()
 })
@@ -67,7 +60,7 @@ test('22050 and 44100 Hz sources are heard at their frequency', async () => {
     await using room = await joined(name)
     await using peer = await Peer.join(server.url, await server.token('caller', name))
     await using _ = await playTone(room, 500, 8000, rate)
-    expectTone(await peer.hears('agent', 4_000), 500)
+    await peer.hears('agent', 500)
   }
 })
 
@@ -111,7 +104,7 @@ test('a remote track can be left and joined again, and what ends tells its strea
   await using room = await joined(name)
   const [track, publication, participant] = await once(room, 'trackSubscribed')
   const stream = new AudioStream(track)
-  expectTone(await hear(stream), 440)
+  await hear(stream, 440)
 
   const left = once(room, 'trackUnsubscribed')
   publication.setSubscribed(false)
@@ -125,7 +118,7 @@ test('a remote track can be left and joined again, and what ends tells its strea
   const [fresh] = await again
   expect(publication.track).toBe(fresh)
   const next = new AudioStream(fresh)
-  expectTone(await hear(next), 440)
+  await hear(next, 440)
 
   const muted = once(room, 'trackMuted')
   await server.rooms.mutePublishedTrack(name, 'caller', publication.sid as string, true)
@@ -153,7 +146,7 @@ test('a remote track that is left and wanted again in one breath comes back, how
     ;[track, publication] = await again
     expect([publication.subscribed, publication.track]).toEqual([true, track])
   }
-  expectTone(await hear(new AudioStream(track)), 440)
+  await hear(new AudioStream(track), 440)
 })
 
 test('without autoSubscribe a track waits until it is asked for', async () => {
@@ -167,7 +160,7 @@ test('without autoSubscribe a track waits until it is asked for', async () => {
   const subscribed = once(room, 'trackSubscribed')
   publication?.setSubscribed(true)
   const [track] = await subscribed
-  expectTone(await hear(new AudioStream(track)), 440)
+  await hear(new AudioStream(track), 440)
 })
 
 test('who speaks and how good connections are is announced', async () => {
@@ -191,7 +184,7 @@ test('a room that is left ends its streams', async () => {
   const room = await joined(name)
   const [track] = await once(room, 'trackSubscribed')
   const stream = new AudioStream(track)
-  await hear(stream)
+  await hear(stream, 440)
   await room.disconnect()
   for await (const _ of stream) {
   }

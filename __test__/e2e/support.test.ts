@@ -19,10 +19,7 @@ test('two rtc-node peers hear each other through a server of this test', async (
   await using alice = await Peer.join(server.url, await server.token('alice', room))
   await using bob = await Peer.join(server.url, await server.token('bob', room))
   await alice.call('publishTone', { frequency: 440, peak: 8000 })
-  const heard = await bob.hears('alice')
-  expect(heard.frequency).toBeGreaterThan(430)
-  expect(heard.frequency).toBeLessThan(450)
-  expect(heard.rms).toBeGreaterThan(5000)
+  await bob.hears('alice', 440)
   // The server tells about participants that publish nothing in batches, up to 3 s late.
   await alice.event('participantConnected')
   await bob.call('publishData', { text: 'hello', topic: 'greeting' })

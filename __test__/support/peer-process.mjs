@@ -73,8 +73,7 @@ async function hear(track, identity) {
 const level = (samples) =>
   Math.sqrt(samples.reduce((sum, sample) => sum + sample * sample, 0) / Math.max(1, samples.length))
 
-// Frequency by zero crossings and level as root mean square, over the newest `frames` frames of 10 ms; `quietest` is the
-// level of the quietest of them, so that a test can wait until the sound is steady.
+// Frequency by zero crossings and level as root mean square, over the newest `frames` frames of 10 ms.
 function measure(recent, frames) {
   const newest = recent.slice(-frames).map((frame) => Array.from(frame))
   const samples = newest.flat()
@@ -85,7 +84,6 @@ function measure(recent, frames) {
   return {
     frequency: (crossings * RATE) / Math.max(1, samples.length),
     rms: level(samples),
-    quietest: Math.min(...newest.map(level)),
     frames: newest.length,
   }
 }
@@ -127,6 +125,9 @@ const commands = {
   },
   async publishData({ text, topic, reliable = true }) {
     await room.localParticipant.publishData(new TextEncoder().encode(text), { reliable, topic })
+  },
+  forget({ identity }) {
+    audio.get(identity)?.splice(0)
   },
   measure({ identity, frames = 50 }) {
     return measure(audio.get(identity) ?? [], frames)

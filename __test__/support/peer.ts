@@ -4,6 +4,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { isTone, type Sound } from './sound.js'
 
 /** An event the peer saw, with its facts. */
 export interface PeerEvent {
@@ -11,11 +12,8 @@ export interface PeerEvent {
   [fact: string]: unknown
 }
 
-/** What the peer hears of somebody: Hz, root mean square of 16-bit samples (all, the quietest frame), frames of 10 ms. */
-export interface Heard {
-  frequency: number
-  rms: number
-  quietest: number
+/** What the peer hears of somebody, and how many frames of 10 ms that is. */
+export interface Heard extends Sound {
   frames: number
 }
 
@@ -85,13 +83,16 @@ export class Peer implements AsyncDisposable {
     })
   }
 
-  /** Waits until the peer has heard somebody at least this loud for half a second without a gap, and measures that. */
-  async hears(identity: string, minRms = 1000, timeoutMs = 10_000): Promise<Heard> {
+  /** Waits until the peer has heard half a second of this tone (isTone in sound.ts) from somebody, from now on. */
+  async hears(identity: string, frequency: number, timeoutMs = 15_000): Promise<Heard> {
     const deadline = Date.now() + timeoutMs
+    await this.call('forget', { identity })
     for (;;) {
       const heard = await this.call<Heard>('measure', { identity, frames: 50 })
-      if (heard.frames >= 50 && heard.quietest >= minRms) return heard
-      if (Date.now() > deadline) throw new Error(`the peer did not hear ${identity}: ${JSON.stringify(heard)}`)
+      if (heard.frames >= 50 && isTone(heard, frequency)) return heard
+      if (Date.now() > deadline) {
+        throw new Error(`the peer did not hear ${frequency} Hz from ${identity}, but ${JSON.stringify(heard)}`)
+      }
       await delay(50)
     }
   }

@@ -51,22 +51,38 @@ export interface Sound {
   rms: number
 }
 
-/** Reads a stream until it has been at least this loud for half a second, then measures the next half. */
-export async function hear(stream: AudioStream, minRms = 4_000): Promise<Sound> {
-  let loud = false
+/** The level of a sine wave of this peak. */
+const levelOf = (peak: number): number => peak / Math.SQRT2
+
+/**
+ * Whether a sound is a tone of this frequency and peak, within what Opus and its resampling keep: 2 % of the frequency,
+ * 15 % of the level.
+ */
+export function isTone(sound: Sound, frequency: number, peak = 8_000): boolean {
+  const [pitch, level] = [sound.frequency / frequency, sound.rms / levelOf(peak)]
+  return pitch > 0.98 && pitch < 1.02 && level > 0.85 && level < 1.15
+}
+
+/**
+ * Reads a stream until half a second of it is this tone. On a busy machine packets come late, and what the library plays
+ * in their place is no measure of us: such halves are heard and passed over, until 15 s of audio have gone by.
+ */
+export async function hear(stream: AudioStream, frequency: number): Promise<Sound> {
+  let sound: Sound | undefined
   let recent: Int16Array[] = []
   let samples = 0
+  let halves = 0
   for await (const frame of stream.values({ preventCancel: true })) {
     recent.push(frame.data.slice())
     samples += frame.samplesPerChannel
     if (samples < frame.sampleRate / 2) continue
-    const sound = measure(recent, frame.sampleRate)
-    if (loud && sound.rms >= minRms) return sound
-    loud = sound.rms >= minRms
+    sound = measure(recent, frame.sampleRate)
+    if (isTone(sound, frequency)) return sound
+    if (++halves === 30) break
     recent = []
     samples = 0
   }
-  throw new Error('the stream ended before anything was heard')
+  throw new Error(`expected a tone of ${frequency} Hz, heard ${JSON.stringify(sound ?? 'nothing')}`)
 }
 
 function measure(frames: Int16Array[], sampleRate: number): Sound {

@@ -199,23 +199,38 @@ pub async fn subscribed(connected: &mut Connected) -> Arc<dyn EngineTrack> {
     .await
 }
 
-/// The next `length` samples, after `skip` samples.
-pub async fn listen(
-    heard: &mut mpsc::UnboundedReceiver<Heard>,
-    skip: usize,
-    length: usize,
-) -> Vec<i16> {
+/// The next `length` samples.
+pub async fn listen(heard: &mut mpsc::UnboundedReceiver<Heard>, length: usize) -> Vec<i16> {
     soon("audio", async {
         let mut samples = Vec::new();
-        while samples.len() < skip + length {
+        while samples.len() < length {
             match heard.recv().await {
                 Some(Heard::Frame(frame, ..)) => samples.extend_from_slice(&frame),
                 Some(Heard::End) | None => panic!("the stream ended early"),
             }
         }
-        samples[skip..skip + length].to_vec()
+        samples
     })
     .await
+}
+
+/// Listens until one second of `channels` at `rate` is a tone of this pitch (within 2 Hz) and level (within 3 %). On a
+/// busy machine packets come late, and what the library plays in their place is no measure of us.
+pub async fn hear_tone(
+    heard: &mut mpsc::UnboundedReceiver<Heard>,
+    (rate, channels): (u32, usize),
+    (pitch, level): (f64, f64),
+) {
+    let mut last = (0.0, 0.0);
+    for _ in 0..15 {
+        let samples = listen(heard, rate as usize * channels).await;
+        let left: Vec<i16> = samples.iter().step_by(channels).copied().collect();
+        last = (frequency(&left, rate), rms(&left));
+        if (last.0 - pitch).abs() < 2.0 && (last.1 - level).abs() < level * 0.03 {
+            return;
+        }
+    }
+    panic!("expected {pitch} Hz at {level}, heard {last:?}");
 }
 
 pub fn rms(samples: &[i16]) -> f64 {
