@@ -342,6 +342,30 @@ async fn a_peer_that_says_goodbye_and_keeps_the_stream_open_does_not_hold_us() {
 }
 
 #[tokio::test]
+async fn goodbyes_that_cross_both_arrive() {
+    let (listener, url) = listen().await;
+    let options = WsOptions::default();
+    let connect = ws::connect(&url, &[], &options);
+    let (connected, mut socket) = tokio::join!(connect, accept(&listener));
+    let (_sender, mut receiver) = connected.expect("connected");
+    let goodbye = CloseFrame {
+        code: CloseCode::Away,
+        reason: "".into(),
+    };
+    // In one packet: with the text, theirs is here before ours has left.
+    socket.feed(Message::text("hello")).await.expect("fed");
+    socket
+        .send(Message::Close(Some(goodbye)))
+        .await
+        .expect("sent");
+    assert_eq!(receiver.next().await, Ok(Frame::Text("hello".to_owned())));
+    let server = tokio::spawn(async move { socket.next().await });
+    receiver.close(1000, "", 60 * SECOND).await;
+    let answer = server.await.expect("the server ran").expect("an answer");
+    assert!(answer.expect("valid").is_close());
+}
+
+#[tokio::test]
 async fn a_close_that_is_answered_is_over_at_once() {
     let (listener, url) = listen().await;
     let options = WsOptions::default();

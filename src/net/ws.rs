@@ -228,6 +228,10 @@ impl WsReceiver {
             }
             while let Some(Ok(message)) = self.stream.next().await {
                 if message.is_close() {
+                    // Goodbyes may cross: then ours is still queued, and reading on is what sends it.
+                    if !self.writer.is_finished() {
+                        let _ = timeout(FAREWELL, self.stream.next()).await;
+                    }
                     return;
                 }
             }
