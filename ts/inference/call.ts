@@ -5,7 +5,8 @@ import { randomUUID } from 'node:crypto'
 import { checkOptions, invalid, kindOf } from '../options.js'
 import { withoutStrayArguments } from './body.js'
 import type { GatewayAccess } from './gateway.js'
-import { type HeaderEntry, type HeaderInput, headerEntries, mergeHeaders, type OnDrop } from './headers.js'
+import { type HeaderEntry, type HeaderInput, headerEntries, type OnDrop } from './headers.js'
+import type { LastMerge } from './last-merge.js'
 import {
   checkMetadata,
   type InferenceJob,
@@ -63,6 +64,7 @@ export interface Pipeline {
   choices: Choices
   /** Whether headers of hooks are sent. */
   hooks: boolean
+  merged: LastMerge
   onDrop: OnDrop
 }
 
@@ -74,11 +76,11 @@ export function attemptHeaders(
   token: string,
   forbidTransport: boolean,
 ): Record<string, string> {
-  const { gateway, hooks, onDrop } = pipeline
+  const { gateway, hooks, merged, onDrop } = pipeline
   const own = metadataEntries(jobOf(choices.job, 'job'), choices)
-  own.push(['Authorization', `Bearer ${token}`])
+  own.push(['Authorization', gateway.authorization(token)])
   const hook = hooks ? turnHeaders({ provider: 'livekit', baseURL: gateway.baseURL }, choices.turn) : undefined
-  return mergeHeaders({ userAgent: userAgent(), hook, call, own, forbidTransport }, onDrop)
+  return merged.merge({ userAgent: userAgent(), hook, call, own, forbidTransport }, onDrop)
 }
 
 /** What `fetch` takes, and the choices of the call. */

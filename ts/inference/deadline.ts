@@ -58,7 +58,11 @@ function withLimit(base: Dispatcher, headersTimeout: number): Dispatcher {
     // Everything else a dispatcher has (a mock says that it is one) is found on the base.
     dispatcher = Object.create(base, {
       dispatch: {
-        value: (options: object, handler: object) => base.dispatch({ ...options, headersTimeout }, handler),
+        value: (options: { headersTimeout?: number }, handler: object) => {
+          // The options are made by fetch for this one call, so nobody else sees the change.
+          options.headersTimeout = headersTimeout
+          return base.dispatch(options, handler)
+        },
       },
     }) as Dispatcher
     byTime.set(headersTimeout, dispatcher)

@@ -19,6 +19,7 @@ import {
 import { limit } from './deadline.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { warnDroppedOnce } from './headers.js'
+import { LastMerge } from './last-merge.js'
 import { type InferenceQuota, inferenceQuota, reportQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 
@@ -81,6 +82,7 @@ export function inferenceFetch(options?: InferenceFetchOptions): InferenceFetch 
     gateway: new GatewayAccess(given, 'options'),
     choices: checkChoices(given, 'options'),
     hooks: service === 'llm',
+    merged: new LastMerge(),
     onDrop: warnDroppedOnce({ by: 'inferenceFetch' }),
     fetch: given.fetch === undefined ? undefined : checkFunction<typeof fetch>(given.fetch, 'options.fetch'),
     idempotent: service === 'avatar',

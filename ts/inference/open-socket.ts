@@ -9,6 +9,7 @@ import { checkInteger, checkOptions, checkStrings, invalid } from '../options.js
 import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, warnDropped } from './headers.js'
+import { LastMerge } from './last-merge.js'
 import { type InferenceQuota, inferenceQuota, reportQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 import { InferenceSocket, type SocketOpened } from './socket.js'
@@ -131,7 +132,7 @@ function checkPlan(options: InferenceSocketOptions): Plan {
     }),
   ) as Record<LimitName, number>
   return {
-    pipeline: { gateway, choices: checkChoices(given, 'options'), hooks: false, onDrop },
+    pipeline: { gateway, choices: checkChoices(given, 'options'), hooks: false, merged: new LastMerge(), onDrop },
     url: gateway.socketURL(
       service as string,
       Object.entries(query === undefined ? {} : checkStrings(query, 'options.query')),
