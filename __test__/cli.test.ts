@@ -134,7 +134,7 @@ test('a job is dispatched, and SIGTERM finishes the delivery under way before th
   const [started, failed] = [said('dispatching'), said('attemptFailed')]
   const { url } = await started
   const room = roomName()
-  await server.dispatches.createDispatch(room, 'greeter')
+  await server.dispatch(room, 'greeter')
   const { retryInMs } = await failed
   expect(retryInMs).toBe(1_000)
   child.kill('SIGTERM')

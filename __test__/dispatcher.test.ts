@@ -123,7 +123,7 @@ test('a job is told event by event, and a listener that throws harms nobody', as
   // Not `once` of node:events, which an `error` event would end.
   const delivered = new Promise((resolve) => dispatcher.once('delivered', resolve))
   const before = Date.now()
-  await server.dispatches.createDispatch(roomName(), 'greeter')
+  await server.dispatch(roomName(), 'greeter')
   const { body } = await receiver.request()
   await delivered
   expect(dispatcher.activeJobs).toBe(1)

@@ -144,6 +144,18 @@ export class LiveKitServer {
   }
 
   /**
+   * Dispatches an agent into a room. LiveKit tells a worker that it is registered a moment before it would offer it a
+   * job, and a dispatch in between is lost: so this waits until the server says that it knows a worker of this name.
+   * @param {string} room
+   * @param {string} agentName
+   * @param {import('livekit-server-sdk').CreateDispatchOptions} [options]
+   */
+  async dispatch(room, agentName, options) {
+    await this.logLine('worker registered', `"agentName": "${agentName}"`)
+    return await this.dispatches.createDispatch(room, agentName, options)
+  }
+
+  /**
    * Ends the process: at once, as a crash would, unless told otherwise.
    * @param {NodeJS.Signals} signal
    */

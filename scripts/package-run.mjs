@@ -68,7 +68,7 @@ try {
   const room = new Room()
   await room.connect(server.url, await server.token('caller', 'readme'))
   const joined = once(room, RoomEvent.ParticipantConnected)
-  const dispatch = await server.dispatches.createDispatch('readme', 'echo')
+  const dispatch = await server.dispatch('readme', 'echo')
   await joined
   const echoed = once(room, RoomEvent.DataReceived)
   await room.localParticipant.publishData(new TextEncoder().encode('hello'), { reliable: true, topic: 'readme' })

@@ -232,7 +232,7 @@ async fn a_deleted_dispatch_terminates_the_job() {
 #[tokio::test]
 async fn a_dispatch_made_before_the_worker_came_is_never_offered() {
     let server = LiveKitServer::start();
-    server.create_dispatch("kitchen", "cook", "early").await;
+    server.create_dispatch_now("kitchen", "cook", "early").await;
     let (mut worker, _) = TestWorker::registered(options(&server, "cook")).await;
     server.create_dispatch("kitchen", "cook", "late").await;
     let (job, _) = worker.take_job().await;

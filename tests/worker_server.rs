@@ -8,7 +8,7 @@ use support::LiveKitServer;
 async fn a_server_of_ones_own_answers_its_apis_and_comes_back_after_a_crash() {
     let mut server = LiveKitServer::start();
     server.create_room("r1").await;
-    let dispatch = server.create_dispatch("r1", "nobody", "{}").await;
+    let dispatch = server.create_dispatch_now("r1", "nobody", "{}").await;
     assert!(dispatch.starts_with("AD_"), "{dispatch}");
     server.delete_dispatch("r1", &dispatch).await;
     assert!(server.list_participants("r1").await.is_empty());

@@ -45,7 +45,7 @@ test('a dispatched agent hears its caller, is heard by it, and its success is in
   }).start()
   const [running, ended] = [once(dispatcher, 'jobRunning'), once(dispatcher, 'jobEnded')]
 
-  await server.dispatches.createDispatch(room, name)
+  await server.dispatch(room, name)
   const [{ jobId }] = await running
   await caller.hears(`agent-${jobId}`, 660)
   expect(heard).toBeDefined()

@@ -70,7 +70,7 @@ test('a dispatch becomes a job in Express that joins the room, is heard by someb
   })
   await using dispatcher = await dispatch(name, agent.url)
   const [running, ended] = [next(dispatcher, 'jobRunning'), next(dispatcher, 'jobEnded')]
-  const { id } = await server.dispatches.createDispatch(room, name, { metadata: '{"role":"greeter"}' })
+  const { id } = await server.dispatch(room, name, { metadata: '{"role":"greeter"}' })
   const [{ jobId }] = await running
   const [end] = await ended
   expect(end).toMatchObject({ jobId, status: 'JS_SUCCESS' })
@@ -88,7 +88,7 @@ test('a job that one agent rejects is run by the next one', async () => {
   await using idle = await serve({ entry: () => ran.push('idle') })
   await using dispatcher = await dispatch(name, busy.url, idle.url)
   const [rejected, ended] = [next(dispatcher, 'rejected'), next(dispatcher, 'jobEnded')]
-  await server.dispatches.createDispatch(roomName(), name)
+  await server.dispatch(roomName(), name)
   expect((await rejected)[0]).toMatchObject({ endpoint: busy.url, reason: 'busy' })
   expect((await ended)[0].status).toBe('JS_SUCCESS')
   expect(ran).toEqual(['idle'])
@@ -98,7 +98,7 @@ test('a job that no endpoint can be reached for fails with the reason', async ()
   const name = roomName('greeter')
   await using dispatcher = await dispatch(name, `http://127.0.0.1:${await freeTcpPort()}/livekit/agent`)
   const ended = next(dispatcher, 'jobEnded')
-  await server.dispatches.createDispatch(roomName(), name)
+  await server.dispatch(roomName(), name)
   const [{ status, error }] = await ended
   expect(status).toBe('JS_FAILED')
   expect(error).toMatch(/^endpoint 1 did not take the job after 4 attempts: could not connect: /)
@@ -114,7 +114,7 @@ test('a job whose entry throws fails with its message', async () => {
   })
   await using dispatcher = await dispatch(name, agent.url)
   const ended = next(dispatcher, 'jobEnded')
-  await server.dispatches.createDispatch(roomName(), name)
+  await server.dispatch(roomName(), name)
   const [{ status, error }] = await ended
   expect(status).toBe('JS_FAILED')
   expect(error).toContain('no idea what to say')
@@ -133,7 +133,7 @@ test('a dispatch that is deleted ends its running job', async () => {
   await using dispatcher = await dispatch(name, agent.url)
   const [running, ended] = [next(dispatcher, 'jobRunning'), next(dispatcher, 'jobEnded')]
   const room = roomName()
-  const { id } = await server.dispatches.createDispatch(room, name)
+  const { id } = await server.dispatch(room, name)
   await running
   await server.dispatches.deleteDispatch(id, room)
   const [end] = await ended

@@ -44,6 +44,8 @@ pub struct LiveKitServer {
     pub port: u16,
     folder: TempDir,
     process: Option<Child>,
+    /// How long the log was when the process was started.
+    logged_before: usize,
     http: HttpClient,
 }
 
@@ -89,6 +91,7 @@ impl LiveKitServer {
             port,
             folder,
             process: None,
+            logged_before: 0,
             http: http_client(),
         };
         server.launch();
@@ -103,6 +106,8 @@ impl LiveKitServer {
             .append(true)
             .open(self.log_path())
             .expect("a log file");
+        let written = log.metadata().expect("its length").len();
+        self.logged_before = usize::try_from(written).expect("a log that fits into memory");
         let mut child = Command::new(binary())
             .arg("--config")
             .arg(self.folder.path().join("livekit.yaml"))
@@ -134,8 +139,10 @@ impl LiveKitServer {
         self.http = http_client();
     }
 
+    /// What the process that runs now has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.log_path()).unwrap_or_default()
+        let log = std::fs::read_to_string(self.log_path()).unwrap_or_default();
+        log.get(self.logged_before..).unwrap_or_default().to_owned()
     }
 
     /// The first log line that contains both texts; waits up to 5 s for it.
@@ -230,7 +237,21 @@ impl LiveKitServer {
     }
 
     /// Returns the dispatch's id. Creates the room where there is none.
+    /// LiveKit tells a worker that it is registered a moment before it would offer it a job, and a dispatch in between is
+    /// lost: so this waits until the server says that it knows a worker of this name.
     pub async fn create_dispatch(&self, room: &str, agent_name: &str, metadata: &str) -> String {
+        let name = format!("\"agentName\": \"{agent_name}\"");
+        self.log_line_with("worker registered", &name).await;
+        self.create_dispatch_now(room, agent_name, metadata).await
+    }
+
+    /// A dispatch whether there is a worker or not.
+    pub async fn create_dispatch_now(
+        &self,
+        room: &str,
+        agent_name: &str,
+        metadata: &str,
+    ) -> String {
         let body = json!({ "room": room, "agent_name": agent_name, "metadata": metadata });
         let answer = self
             .call("AgentDispatchService", "CreateDispatch", room, body)
