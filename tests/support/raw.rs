@@ -68,13 +68,18 @@ impl RawWorker {
     }
 
     pub async fn next(&mut self) -> FromServer {
-        loop {
-            let frame = tokio::time::timeout(Duration::from_secs(15), self.receiver.next());
-            if let Frame::Binary(bytes) = frame.await.expect("in time").expect("connected") {
-                let message = ServerMessage::decode(bytes).expect("protobuf");
-                return message.message.expect("a known message");
+        // Pings come in between, so the time is that of all frames.
+        let message = async {
+            loop {
+                if let Frame::Binary(bytes) = self.receiver.next().await.expect("connected") {
+                    let message = ServerMessage::decode(bytes).expect("protobuf");
+                    return message.message.expect("a known message");
+                }
             }
-        }
+        };
+        tokio::time::timeout(Duration::from_secs(15), message)
+            .await
+            .expect("in time")
     }
 }
 
