@@ -1,6 +1,8 @@
 // CPU time of the JavaScript thread per received 10 ms frame, at 20 and 50 streams over a real room: roomhook and
 // rtc-node, each in a process of its own, one after the other on the same server and publishers. It measures what lasts:
 // the first seconds, in which code is compiled and the heap grows, are left out.
+//
+//   npm run bench -- audio [streams …] [--max-delay-ms=10]
 
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,6 +16,7 @@ const ROUNDS = 3
 const WINDOW_MS = 8_000
 const SETTLE_MS = 10_000
 const counts = process.argv.slice(2).map(Number).filter(Boolean)
+const maxDelayMs = process.argv.find((each) => each.startsWith('--max-delay-ms='))?.split('=')[1]
 
 async function start(file, args) {
   const child = fork(join(import.meta.dirname, 'audio', file), args, { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] })
@@ -31,7 +34,8 @@ async function stop(child) {
 
 async function received(server, room, library, streams) {
   const token = await server.token(`${library}-${process.hrtime.bigint()}`, room, { canPublish: false })
-  const child = await start('receiver.mjs', [library, server.url, token, String(streams)])
+  const given = [library, server.url, token, String(streams)]
+  const child = await start('receiver.mjs', maxDelayMs === undefined ? given : [...given, maxDelayMs])
   await delay(SETTLE_MS)
   child.send({ ms: WINDOW_MS })
   const [result] = await once(child, 'message')

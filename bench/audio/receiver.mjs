@@ -4,10 +4,13 @@
 import { readFileSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 
-const [library, url, token, streams] = process.argv.slice(2)
+const [library, url, token, streams, maxDelayMs] = process.argv.slice(2)
 const { AudioStream, Room, RoomEvent } = await import(
   library === 'roomhook' ? '../../dist/index.js' : '@livekit/rtc-node'
 )
+
+// Only ours has the option.
+const options = library === 'roomhook' && maxDelayMs !== undefined ? [{ maxDelayMs: Number(maxDelayMs) }] : []
 
 let frames = 0
 let loudest = 0
@@ -15,7 +18,7 @@ let reading = 0
 
 async function read(track) {
   reading += 1
-  for await (const frame of new AudioStream(track)) {
+  for await (const frame of new AudioStream(track, ...options)) {
     frames += 1
     if (frame.data[0] > loudest) loudest = frame.data[0]
   }

@@ -132,6 +132,7 @@ async fn a_consumer_is_woken_as_often_as_its_most_impatient_stream_asks() {
     for (streams, expected) in [
         (vec![usual; 16], 38..=44),
         (vec![usual; 17], 6..=9),
+        (vec![usual; 40], 13..=17),
         (vec![patient], 4..=5),
         (vec![patient, usual], 38..=42),
         (

@@ -22,12 +22,13 @@ use crate::audio::Taken;
 use crate::engine::AudioSink;
 use crate::room::stream::StreamOptions;
 
-/// The tick of streams that ask for none.
-const FEW_STREAMS_TICK: Duration = Duration::from_millis(10);
-/// Above `MANY_STREAMS`, waking the consumer costs a multiple of what it then does. Found by measuring (`npm run bench --
-/// audio`): it trades up to 60 ms of delay for less of the JavaScript thread; `max_delay_ms` sets another balance.
-const MANY_STREAMS_TICK: Duration = Duration::from_millis(60);
-const MANY_STREAMS: usize = 16;
+/// The tick of a few streams, whatever waking the consumer costs: they are a conversation.
+const TICK: Duration = Duration::from_millis(10);
+const FEW_STREAMS: usize = 16;
+/// With more of them, a wake costs as much as some 200 frames do (`npm run bench -- audio`), so this many are gathered for
+/// one: up to 60 ms of delay for less of the JavaScript thread. `max_delay_ms` sets another balance.
+const GATHERED_FRAMES: usize = 120;
+const LONGEST_TICKS: u32 = 6;
 /// Frames of a stream that asks for no other size.
 const FRAME: Duration = Duration::from_millis(10);
 /// Streams of one room deliver within this of each other: waiting for it makes one batch of them.
@@ -69,6 +70,15 @@ struct Streams {
     open: HashMap<u32, Patience>,
     next: u32,
     ticking: bool,
+}
+
+/// The tick while this many streams are open that ask for none.
+fn usual_tick(streams: usize) -> Duration {
+    if streams <= FEW_STREAMS {
+        return TICK;
+    }
+    let ticks = GATHERED_FRAMES.div_ceil(streams);
+    TICK * u32::try_from(ticks).map_or(LONGEST_TICKS, |ticks| ticks.min(LONGEST_TICKS))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -144,12 +154,7 @@ impl FrameHub {
         if !streams.ticking {
             return None;
         }
-        let many = streams.open.len() > MANY_STREAMS;
-        let usual = if many {
-            MANY_STREAMS_TICK
-        } else {
-            FEW_STREAMS_TICK
-        };
+        let usual = usual_tick(streams.open.len());
         let waits = streams.open.values();
         let tick = waits.map(|patience| patience.wish.unwrap_or(usual).min(patience.limit));
         Some(tick.min().unwrap_or(usual))
@@ -232,5 +237,17 @@ impl AudioSink for StreamSink {
         self.hub.add(|waiting| waiting.end(self.stream));
         lock(&self.hub.streams).open.remove(&self.stream);
         self.hub.work.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::usual_tick;
+
+    #[test]
+    fn more_streams_wait_less_for_each_other_and_a_few_not_at_all() {
+        let ticks = [1, 16, 17, 20, 24, 30, 40, 50, 60, 100, 119, 120, 1_000_000];
+        let millis = ticks.map(|streams| usual_tick(streams).as_millis());
+        assert_eq!(millis, [10, 10, 60, 60, 50, 40, 30, 30, 20, 20, 20, 10, 10]);
     }
 }

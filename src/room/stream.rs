@@ -26,7 +26,7 @@ pub struct StreamOptions {
     pub frame_size_ms: Option<u32>,
     /// Frames that wait before the oldest is dropped.
     pub capacity_frames: u32,
-    /// Milliseconds a frame may wait to be taken together with others; `None` = 10, or 60 with more than 16 streams. The
+    /// Milliseconds a frame may wait to be taken together with others; `None` = 10, or up to 60 with 17 to 119 streams. The
     /// smallest of a hub's streams counts, and none waits longer than the frames it holds.
     pub max_delay_ms: Option<u32>,
 }

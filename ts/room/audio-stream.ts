@@ -30,8 +30,9 @@ export interface AudioStreamOptions {
   capacityFrames?: number
   /**
    * Milliseconds a frame may wait so that frames of all streams are handed over together, 10 to 1000. The smallest of the
-   * thread's open streams counts, and no stream waits longer than the frames it holds (`capacityFrames`). Default: 10, or
-   * 60 while more than 16 streams are open: waking the thread then costs more than the frames do.
+   * thread's open streams counts, and no stream waits longer than the frames it holds (`capacityFrames`). Default: 10
+   * for up to 16 open streams and from 120 on; in between 120 frames are waited for, 60 ms at most (60 with 20 streams,
+   * 30 with 50): waking the thread costs more than the frames do.
    */
   maxDelayMs?: number
 }
@@ -93,8 +94,8 @@ function sourceOf(queue: FrameQueue, core: NativeAudioStream, ending: Ending): U
  * The audio of a track. Read it with `for await`, or as the `ReadableStream` it is. It ends when the track is
  * unsubscribed, when the room is left, or when it is closed or cancelled (leaving a `for await` early cancels it).
  *
- * The frames of all streams of a thread arrive together, every 10 ms, or every 60 ms while more than 16 streams are open;
- * `maxDelayMs` changes that.
+ * The frames of all streams of a thread arrive together, every 10 ms while up to 16 streams are open and less often with
+ * more: see `maxDelayMs`.
  */
 export class AudioStream extends ReadableStream<AudioFrame> {
   readonly #queue: FrameQueue
