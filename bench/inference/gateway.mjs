@@ -1,4 +1,4 @@
-// The gateway of bench/inference.mjs, in a process of its own so that its work is not counted: streams chat
+// The gateway of ../inference.mjs, in a process of its own so that its work is not counted: streams chat
 // completions, and on /tts sends an audio message every 20 ms while on /stt it only listens. Started with fork; says its port.
 
 import { createServer } from 'node:http'
