@@ -3,12 +3,13 @@
 
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { type AgentOptions, type JobRequest, setLogger } from '../ts/index.js'
+import type { AgentOptions, JobRequest } from '../ts/index.js'
 import { DOORS, Openings, post, serve } from './support/doors.js'
 import { jobBody, joinToken, sign } from './support/job-webhook.js'
 import { StatusDesk } from './support/status-desk.js'
+import { listen } from './support/suite-log.js'
 
-setLogger({ sink: () => {} })
+listen(() => {})
 
 let desk: StatusDesk
 

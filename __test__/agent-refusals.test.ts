@@ -4,16 +4,17 @@
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { type AgentOptions, createAgent, setLogger } from '../ts/index.js'
+import { type AgentOptions, createAgent } from '../ts/index.js'
 import { DOORS, Openings, post, raw } from './support/doors.js'
 import { bareToken, jobBody, SECRET, sign } from './support/job-webhook.js'
 import { StatusDesk } from './support/status-desk.js'
+import { listen } from './support/suite-log.js'
 
 const logged: { level: string; message: string; fields: Readonly<Record<string, unknown>> }[] = []
 
 beforeEach(() => {
   logged.length = 0
-  setLogger({ level: 'trace', sink: (record) => void logged.push(record) })
+  listen((record) => void logged.push(record))
 })
 
 let desk: StatusDesk

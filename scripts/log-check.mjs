@@ -1,5 +1,6 @@
-// Looks through all that the package logged during the tests, at trace level, for what must never be in a log. It knows the
-// tests' secrets and the shapes of tokens, signatures and credentials; it shows where something was found, never what.
+// Looks through all that the package logged during the tests, at trace level, for what must never be in a log: every header
+// value that the local gateway was sent, the tests' secrets, and the shapes of tokens, signatures and credentials. It shows
+// where something was found, never what.
 
 import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,27 +22,39 @@ export function forgetLogs() {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** How many records there are, and where a secret was found: `file:line: what`. */
+const linesOf = (name) => readFileSync(join(folder, name), 'utf8').split('\n')
+
+/** The header values that a gateway was sent. Whole tokens are left to their shape. */
+function sentValues(names) {
+  const values = names.flatMap(linesOf).filter((value) => value !== '' && !SECRETS['a token'].test(value))
+  return [...new Set(values)]
+}
+
+/** How many records and header values there are, and where a secret was found: `file:line: what`. */
 export function checkLogs() {
+  const names = readdirSync(folder)
+  const sent = sentValues(names.filter((name) => name.endsWith('.sent')))
   const found = []
   let records = 0
-  for (const name of readdirSync(folder)) {
-    for (const [at, line] of readFileSync(join(folder, name), 'utf8').split('\n').entries()) {
+  for (const name of names.filter((name) => name.endsWith('.log'))) {
+    for (const [at, line] of linesOf(name).entries()) {
       if (line !== '') records += 1
+      if (sent.some((value) => line.includes(value))) found.push(`.cache/logs/${name}:${at + 1}: a header value`)
       for (const [what, shape] of Object.entries(SECRETS)) {
         if (shape.test(line)) found.push(`.cache/logs/${name}:${at + 1}: ${what}`)
       }
     }
   }
-  return { records, found }
+  return { records, values: sent.length, found }
 }
 
 /** Fails if a log holds a secret, or if nothing was logged at all. */
 export function logsAreClean() {
-  const { records, found } = checkLogs()
+  const { records, values, found } = checkLogs()
   if (found.length > 0) throw new Failure(`the logs of the tests hold secrets:\n${found.join('\n')}`)
   if (records === 0) throw new Failure('the tests logged nothing: __test__/support/suite-log.ts did not run')
+  if (values === 0) throw new Failure('no gateway was sent a header: __test__/support/sent-headers.ts did not run')
   process.stdout.write(
-    `${records} log records at trace level, 0 with a token, signature, credential, test secret or canary\n`,
+    `${records} log records at trace level, 0 with one of ${values} header values, a token, signature, credential, test secret or canary\n`,
   )
 }

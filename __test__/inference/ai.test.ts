@@ -5,11 +5,12 @@ import { afterEach, expect, test } from 'vitest'
 import { withHeaders } from '../../ts/ai.js'
 import { RoomhookError } from '../../ts/errors.js'
 import { createHeaderHooks } from '../../ts/inference/index.js'
-import { type LogRecord, setLogger } from '../../ts/log.js'
+import type { LogRecord } from '../../ts/log.js'
+import { listen } from '../support/suite-log.js'
 import { jobOf, recorder } from './ai-fakes.js'
 
 const records: LogRecord[] = []
-setLogger({ level: 'trace' as never, sink: (record) => records.push(record) })
+listen((record) => records.push(record))
 afterEach(() => {
   records.length = 0
   delete process.env.LIVEKIT_WORKER_TOKEN

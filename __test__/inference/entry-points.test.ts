@@ -4,13 +4,13 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit, withHeaders } from '../../ts/ai.js'
 import { createHeaderHooks, type InferenceJob, inferenceFetch } from '../../ts/inference/index.js'
-import { setLogger } from '../../ts/log.js'
 import { loadSdk, MAJORS, type Sdk, vendors } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
+import { listen } from '../support/suite-log.js'
 import { ENTRY_POINTS, type Subject } from './entry-points-rows.js'
 import { WAYS } from './entry-points-ways.js'
 
-setLogger({ sink: () => {} })
+listen(() => {})
 
 const job: InferenceJob = {
   id: 'AJ_entry',

@@ -4,17 +4,18 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit, withHeaders } from '../../ts/ai.js'
 import { createHeaderHooks } from '../../ts/inference/index.js'
-import { type LogRecord, setLogger } from '../../ts/log.js'
+import type { LogRecord } from '../../ts/log.js'
 import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import type { ChatBody } from '../support/gateway-chat.js'
 import { attribution, runInJob, testJob } from '../support/inference-job.js'
+import { listen } from '../support/suite-log.js'
 import { jobOf } from './ai-fakes.js'
 
 const prompt = 'Say hello.'
 
 const records: LogRecord[] = []
-setLogger({ sink: (record) => records.push(record) })
+listen((record) => records.push(record))
 
 function providerFor(gateway: Gateway, settings: object = {}) {
   return livekit({ ...gateway.keys, baseURL: gateway.url, ...settings })

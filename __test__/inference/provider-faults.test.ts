@@ -4,16 +4,17 @@
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { livekit } from '../../ts/ai.js'
 import { ConfigError, ConnectionError, RoomhookError } from '../../ts/errors.js'
-import { type LogRecord, setLogger } from '../../ts/log.js'
+import type { LogRecord } from '../../ts/log.js'
 import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
+import { listen } from '../support/suite-log.js'
 import { jobOf } from './ai-fakes.js'
 
 const prompt = 'A secret question.'
 const AT_ONCE = { 'retry-after-ms': '1' }
 
 const records: LogRecord[] = []
-setLogger({ level: 'trace', sink: (record) => records.push(record) })
+listen((record) => records.push(record))
 afterEach(() => {
   records.length = 0
   vi.unstubAllEnvs()

@@ -3,15 +3,15 @@
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit } from '../../ts/ai.js'
-import { setLogger } from '../../ts/log.js'
 import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import type { ChatBody } from '../support/gateway-chat.js'
+import { listen } from '../support/suite-log.js'
 import { jobOf } from './ai-fakes.js'
 
 const prompt = 'Say hello.'
 
-setLogger({ sink: () => {} })
+listen(() => {})
 
 function providerFor(gateway: Gateway, settings: object = {}) {
   return livekit({ ...gateway.keys, baseURL: gateway.url, ...settings })

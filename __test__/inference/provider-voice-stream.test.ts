@@ -3,12 +3,12 @@
 
 import { beforeAll, expect, test } from 'vitest'
 import { livekit } from '../../ts/ai.js'
-import { setLogger } from '../../ts/log.js'
 import { collect, loadSdk, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { tone } from '../support/gateway-speech.js'
+import { listen } from '../support/suite-log.js'
 
-setLogger({ sink: () => {} })
+listen(() => {})
 
 const settle = { livekit: { settleMs: 1 } }
 

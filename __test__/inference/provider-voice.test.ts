@@ -4,14 +4,14 @@
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit } from '../../ts/ai.js'
 import { ConfigError } from '../../ts/errors.js'
-import { setLogger } from '../../ts/log.js'
 import { loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { tone } from '../support/gateway-speech.js'
 import { wav } from '../support/gateway-vendor.js'
+import { listen } from '../support/suite-log.js'
 import { jobOf } from './ai-fakes.js'
 
-setLogger({ sink: () => {} })
+listen(() => {})
 
 const settle = { livekit: { settleMs: 1 } }
 

@@ -17,6 +17,7 @@ import {
 import { type GatewayKeys, judgeGatewayToken } from './gateway-token.js'
 import { answerVendor } from './gateway-vendor.js'
 import { ServerSocket } from './gateway-websocket.js'
+import { rememberSent } from './sent-headers.js'
 
 /** One request or upgrade as it was on the wire. */
 export interface RecordedRequest {
@@ -139,6 +140,7 @@ export class Gateway implements AsyncDisposable {
     for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) {
       fields.push([request.rawHeaders[i] ?? '', request.rawHeaders[i + 1] ?? ''])
     }
+    rememberSent(fields)
     const named = (name: string) => fields.filter(([field]) => field.toLowerCase() === name.toLowerCase())
     return {
       method: request.method ?? '',

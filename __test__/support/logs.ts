@@ -1,7 +1,7 @@
 // Captures the package's log records, so that tests can say what was logged and what must not have been.
 
 import type { LogRecord } from '../../ts/log.js'
-import { keep, listen } from './suite-log.js'
+import { listen } from './suite-log.js'
 
 /** Captured records; the console is silent while it lives. */
 export class CapturedLogs implements Disposable {
@@ -10,7 +10,6 @@ export class CapturedLogs implements Disposable {
 
   constructor() {
     listen((record) => {
-      keep(record)
       this.records.push(record)
       for (const check of this.#watchers) check()
     })

@@ -1,6 +1,6 @@
 // Set-up of every test file: what the package logs, at trace level, the native core's and the media library's records
 // included, is kept below .cache/logs, where scripts/log-check.mjs looks for secrets after the run. Warnings and errors
-// go to the console as always. It refuses nothing; tests that set a sink of their own are not heard while it is set.
+// go to the console, unless a test listens itself. It does not hear child processes.
 
 import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,21 +19,24 @@ function flush(): void {
   waiting = []
 }
 
-/** Keeps a record for the check after the run. */
-export function keep({ level, message, fields }: LogRecord): void {
+function keep({ level, message, fields }: LogRecord): void {
   waiting.push(`${level} ${message} ${inspect(fields, { depth: 6, breakLength: Infinity })}\n`)
   if (waiting.length >= 1_000) flush()
 }
 
-function show(record: LogRecord): void {
-  keep(record)
-  const { level, message, fields } = record
+function show({ level, message, fields }: LogRecord): void {
   if (level === 'error' || level === 'warn') console[level](`roomhook: ${message}`, fields)
 }
 
-/** Makes the suite's sink the logger (again). */
+/** Gives all records to this sink, and keeps them for the check after the run. Without one: what the suite begins with. */
 export function listen(sink: (record: LogRecord) => void = show): void {
-  setLogger({ level: 'trace', sink })
+  setLogger({
+    level: 'trace',
+    sink: (record) => {
+      keep(record)
+      sink(record)
+    },
+  })
 }
 
 mkdirSync(folder, { recursive: true })
