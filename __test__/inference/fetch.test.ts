@@ -222,8 +222,8 @@ describe('hooks on the wire', () => {
     await using gateway = await startGateway()
     const hooks = createHeaderHooks({ shareSender: true })
     hooks.on('before_llm_request', (_event, { senderId }) => ({ headers: { 'X-Sender-Id': senderId } }))
-    await hooks.turn({ senderId: 'alice' }, () => open(gateway)('chat/completions', chat()))
-    expect(ours(gateway)).toContainEqual(['X-Sender-Id', 'alice'])
+    await hooks.turn({ senderId: 'alice-7' }, () => open(gateway)('chat/completions', chat()))
+    expect(ours(gateway)).toContainEqual(['X-Sender-Id', 'alice-7'])
   })
 
   test('S2-11: three calls of a turn run the handler once and carry its headers; overlapping turns keep theirs', async () => {
@@ -237,9 +237,9 @@ describe('hooks on the wire', () => {
         for (let call = 0; call < 3; call++) await ask('chat/completions', chat({ model: modelId, messages: [] }))
       })
     gateway.faults.push({ status: 500, times: 1 })
-    await Promise.all([turn('a'), turn('b')])
+    await Promise.all([turn('model-a'), turn('model-b')])
     expect(handler).toHaveBeenCalledTimes(2)
-    await turn('c')
+    await turn('model-c')
     expect(handler).toHaveBeenCalledTimes(3)
     expect(gateway.requests).toHaveLength(10)
     for (const request of gateway.requests) {
@@ -270,7 +270,7 @@ describe('hooks on the wire', () => {
     await using gateway = await startGateway()
     const hooks = createHeaderHooks()
     hooks.on('before_llm_request', (event) => ({ headers: { 'X-Model': event.modelId } }))
-    hooks.on('before_llm_request', () => ({ headers: { 'X-Here': '1' } }), { baseURLs: [gateway.url] })
+    hooks.on('before_llm_request', () => ({ headers: { 'X-Here': 'here-1' } }), { baseURLs: [gateway.url] })
     hooks.on('before_llm_request', () => ({ headers: { 'X-There': '1' } }), { baseURLs: ['https://elsewhere.example'] })
     hooks.on('before_llm_request', () => ({ headers: { 'X-LiveKit': '1' } }), { providers: ['livekit'] })
     const turn = await hooks.begin({ modelId: 'explicit' })
@@ -279,7 +279,7 @@ describe('hooks on the wire', () => {
     expect(ours(gateway)).toEqual(
       expect.arrayContaining([
         ['X-Model', 'explicit'],
-        ['X-Here', '1'],
+        ['X-Here', 'here-1'],
         ['X-LiveKit', '1'],
       ]),
     )

@@ -60,14 +60,14 @@ describe.each(doors)('over %s', (_name, ask) => {
   test('S2-06: a handler that throws and one that rejects cost their own headers, and the request goes out', async () => {
     using logs = new CapturedLogs()
     const hooks = createHeaderHooks()
-    hooks.on('before_llm_request', () => ({ headers: { 'X-Good': '1' } }), { priority: 2 })
+    hooks.on('before_llm_request', () => ({ headers: { 'X-Good': 'good-1' } }), { priority: 2 })
     const boom = () => {
       throw new Error('boom')
     }
     hooks.on('before_llm_request', boom, { priority: 1, plugin: 'thrower' })
     hooks.on('before_llm_request', () => Promise.reject(new Error('boom')), { plugin: 'rejecter' })
-    hooks.on('before_llm_request', () => ({ headers: { 'X-Also-Good': '1' } }), { priority: -1 })
-    expect(await sent(hooks)).toEqual({ 'x-good': '1', 'x-also-good': '1' })
+    hooks.on('before_llm_request', () => ({ headers: { 'X-Also-Good': 'good-2' } }), { priority: -1 })
+    expect(await sent(hooks)).toEqual({ 'x-good': 'good-1', 'x-also-good': 'good-2' })
     expect(logs.matching('error').map(({ fields }) => fields.plugin)).toEqual(['thrower', 'rejecter'])
   })
 
@@ -78,12 +78,12 @@ describe.each(doors)('over %s', (_name, ask) => {
       ['x', 5, [], [['a', 'b']]],
     ]) {
       const hooks = createHeaderHooks()
-      hooks.on('before_llm_request', () => ({ headers: { 'X-Good': '1' } }))
+      hooks.on('before_llm_request', () => ({ headers: { 'X-Good': 'good-1' } }))
       for (const answer of answers) {
         hooks.on('before_llm_request', () => answer as never, { priority: 1 })
         hooks.on('before_llm_request', () => answer as never, { priority: -1 })
       }
-      expect(await sent(hooks)).toEqual({ 'x-good': '1' })
+      expect(await sent(hooks)).toEqual({ 'x-good': 'good-1' })
     }
     expect(logs.matching('warn')).toHaveLength(8)
   })
@@ -95,13 +95,13 @@ describe.each(doors)('over %s', (_name, ask) => {
     hooks.on('before_llm_request', (event) => {
       Reflect.set(event.headers, 'X-Mutated', 'yes')
       Reflect.set(event, 'headers', { 'X-Mutated': 'yes' })
-      return { headers: { 'X-Good': '1' } }
+      return { headers: { 'X-Good': 'good-1' } }
     })
     hooks.on('before_llm_request', (event) => {
       seen.push({ ...event.headers })
     })
-    expect(await sent(hooks)).toEqual({ 'x-good': '1' })
-    expect(seen).toEqual([{ 'X-Good': '1' }])
+    expect(await sent(hooks)).toEqual({ 'x-good': 'good-1' })
+    expect(seen).toEqual([{ 'X-Good': 'good-1' }])
   })
 
   test('S2-13, S2-14: injections, forbidden and SDK-owned names stay off the wire', async () => {
@@ -120,7 +120,7 @@ describe.each(doors)('over %s', (_name, ask) => {
       authorization: 'canary',
       'X-LiveKit-Agent-Id': 'canary',
       'x-livekit-inference-priority': 'canary',
-      'X-Good': '1',
+      'X-Good': 'good-1',
     }
     hooks.on('before_llm_request', () => ({ headers }), { plugin: 'evil' })
     await hooks.turn({}, () => ask(gateway))
@@ -128,7 +128,7 @@ describe.each(doors)('over %s', (_name, ask) => {
     const [request] = gateway.requests
     expect(request?.head).not.toMatch(/canary|x-more/i)
     expect([request?.header('x-livekit-agent-id'), request?.count('x-livekit-agent-id')]).toEqual(['PA_wire', 1])
-    expect([request?.header('x-good'), request?.count('authorization')]).toEqual(['1', 1])
+    expect([request?.header('x-good'), request?.count('authorization')]).toEqual(['good-1', 1])
     expect(logs.matching('warn', { plugin: 'evil' })).toHaveLength(Object.keys(headers).length - 1)
     expect(logs.text()).not.toContain('canary')
   })
@@ -137,8 +137,8 @@ describe.each(doors)('over %s', (_name, ask) => {
     using logs = new CapturedLogs()
     const hooks = createHeaderHooks()
     hooks.on('before_llm_request', () => new Promise(() => undefined), { timeoutMs: 1, plugin: 'slow' })
-    hooks.on('before_llm_request', () => ({ headers: { 'X-Good': '1' } }))
-    expect(await sent(hooks)).toEqual({ 'x-good': '1' })
+    hooks.on('before_llm_request', () => ({ headers: { 'X-Good': 'good-1' } }))
+    expect(await sent(hooks)).toEqual({ 'x-good': 'good-1' })
     expect(logs.matching('error', { plugin: 'slow' })).toHaveLength(1)
   })
 })
