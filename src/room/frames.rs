@@ -25,7 +25,7 @@ use crate::room::stream::StreamOptions;
 /// The tick of a few streams, whatever waking the consumer costs: they are a conversation.
 const TICK: Duration = Duration::from_millis(10);
 const FEW_STREAMS: usize = 16;
-/// With more of them, a wake costs as much as some 200 frames do (`npm run bench -- audio`), so this many are gathered for
+/// With more of them, a wake costs as much as 50 frames do or more (`npm run bench -- audio`), so this many are gathered for
 /// one: up to 60 ms of delay for less of the JavaScript thread. `max_delay_ms` sets another balance.
 const GATHERED_FRAMES: usize = 120;
 const LONGEST_TICKS: u32 = 6;
