@@ -23,8 +23,9 @@ const MARGIN: Duration = Duration::from_millis(150);
 async fn assigned_when_answered(after: Duration) -> bool {
     let server = LiveKitServer::start();
     let mut worker = RawWorker::registered(&server, "cook").await;
+    server.counts_worker("cook").await;
     let before = Instant::now();
-    server.create_dispatch("kitchen", "cook", "").await;
+    server.create_dispatch_now("kitchen", "cook", "").await;
     let made = Instant::now();
     let FromServer::Availability(request) = worker.next().await else {
         panic!("expected an availability request");

@@ -236,12 +236,16 @@ impl LiveKitServer {
         )
     }
 
-    /// Returns the dispatch's id. Creates the room where there is none.
-    /// LiveKit tells a worker that it is registered a moment before it would offer it a job, and a dispatch in between is
-    /// lost: so this waits until the server says that it knows a worker of this name.
-    pub async fn create_dispatch(&self, room: &str, agent_name: &str, metadata: &str) -> String {
+    /// Waits until the server counts a worker of this name. It tells a worker that it is registered a moment before that,
+    /// and a dispatch in between is lost.
+    pub async fn counts_worker(&self, agent_name: &str) {
         let name = format!("\"agentName\": \"{agent_name}\"");
         self.log_line_with("worker registered", &name).await;
+    }
+
+    /// Returns the dispatch's id. Creates the room where there is none, and waits for a worker of this name.
+    pub async fn create_dispatch(&self, room: &str, agent_name: &str, metadata: &str) -> String {
+        self.counts_worker(agent_name).await;
         self.create_dispatch_now(room, agent_name, metadata).await
     }
 
