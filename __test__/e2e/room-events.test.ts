@@ -3,6 +3,7 @@
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { native } from '../../ts/native.js'
 import {
   ConnectionState,
   DataPacketKind,
@@ -222,7 +223,7 @@ test('name, metadata and attributes change on both sides', async () => {
   expect([local.name, local.metadata, local.attributes]).toEqual(['Agent', 'busy', { b: '2' }])
 })
 
-test('an update is done when LiveKit announces it, also where the library misses the answer', async () => {
+test('many updates are each done, and one that changes nothing too', async () => {
   await using room = await joined(roomName())
   const local = room.localParticipant as LocalParticipant
   for (let turn = 0; turn < 100; turn++) {
@@ -232,6 +233,21 @@ test('an update is done when LiveKit announces it, also where the library misses
   }
   // Nothing changes, so nothing is announced: the answer counts.
   await local.setAttributes({ turn: '99' })
+})
+
+test('an update is done when LiveKit announces it, although the answer is lost (which is simulated)', async () => {
+  await using room = await joined(roomName())
+  const local = room.localParticipant as LocalParticipant
+  const ask = native.NativeRoom.prototype.setAttributes
+  using _ = vi.spyOn(native.NativeRoom.prototype, 'setAttributes').mockImplementation(function (
+    this: InstanceType<typeof native.NativeRoom>,
+    given,
+  ) {
+    void ask.call(this, given)
+    return new Promise(() => {})
+  })
+  await local.setAttributes({ mood: 'good' })
+  expect(local.attributes).toEqual({ mood: 'good' })
 })
 
 test('the room itself changes: its metadata, and its end', async () => {

@@ -2,7 +2,6 @@
 // Frames are views into memory that the native core fills from front to end and then replaces, never written twice. It
 // refuses to copy samples: that would cost the JavaScript thread more than all the rest.
 
-import { markAsUntransferable } from 'node:worker_threads'
 import { log } from '../log.js'
 import { callNative, native } from '../native.js'
 import { AudioFrame } from './audio-frame.js'
@@ -46,8 +45,6 @@ function receive(): void {
     if (index[1] !== known) {
       memory = native.audioMemory() ?? memory
       known = index[1] as number
-      // Sending one frame's buffer to a worker must not take the others with it.
-      markAsUntransferable(memory)
     }
     deliver(index, index[0] as number)
   } catch (error) {
