@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { build } from './build.mjs'
 import { cache, digest, Failure, main, once, run, step } from './lib.mjs'
 import { forgetLogs, logsAreClean } from './log-check.mjs'
+import { newestNode } from './nodes.mjs'
 import { packageTest } from './package-test.mjs'
 import { setup, setupTests } from './setup.mjs'
 
@@ -58,6 +59,7 @@ await main(async () => {
     once('types', digest('ts', '__test__', 'tsconfig.json', 'index.d.ts'), [], () => run('tsc', [])),
   )
   await step('Vitest', vitest)
+  await step('Vitest on the newest Node.js: ends of processes and threads, shared memory', newestNode)
   await step('the logs of the tests', async () => logsAreClean())
   await step('package', packageTest)
   process.stdout.write(

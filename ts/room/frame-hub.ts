@@ -43,6 +43,7 @@ function receive(): void {
   try {
     if (index === undefined) return
     if (index[1] !== known) {
+      // Node.js itself keeps an addon's memory from being transferred. Marked by us as well, Node.js 24 aborts at exit.
       memory = native.audioMemory() ?? memory
       known = index[1] as number
     }
