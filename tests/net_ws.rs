@@ -12,6 +12,8 @@ use roomhook::net::ws::Outgoing;
 use roomhook::net::ws::SendError;
 use roomhook::net::ws::WsError;
 use roomhook::net::ws::WsOptions;
+use roomhook::net::ws::WsReceiver;
+use roomhook::net::ws::WsSender;
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
@@ -36,6 +38,21 @@ async fn accept(listener: &TcpListener) -> WebSocketStream<TcpStream> {
     tokio_tungstenite::accept_async(stream)
         .await
         .expect("an upgrade")
+}
+
+/// A client and the server's end of its connection.
+async fn pair(options: &WsOptions) -> (WsSender, WsReceiver, WebSocketStream<TcpStream>) {
+    let (listener, url) = listen().await;
+    let connect = ws::connect(&url, &[], options);
+    let (connected, socket) = tokio::join!(connect, accept(&listener));
+    let (sender, receiver) = connected.expect("connected");
+    (sender, receiver, socket)
+}
+
+async fn say_goodbye(socket: &mut WebSocketStream<TcpStream>, code: CloseCode) {
+    let reason = "".into();
+    let goodbye = Message::Close(Some(CloseFrame { code, reason }));
+    socket.send(goodbye).await.expect("sent");
 }
 
 #[tokio::test]
@@ -181,18 +198,13 @@ async fn a_message_above_the_limit_breaks_the_connection() {
 
 #[tokio::test]
 async fn a_peer_that_stops_reading_fills_a_bounded_queue_and_then_breaks_the_connection() {
-    let (listener, url) = listen().await;
     let options = WsOptions {
         write_timeout: Duration::from_millis(200),
         queue: 4,
         ..WsOptions::default()
     };
-    let (sender, mut receiver) = {
-        let (connected, socket) = tokio::join!(ws::connect(&url, &[], &options), accept(&listener));
-        // Kept open and never read.
-        std::mem::forget(socket);
-        connected.expect("connected")
-    };
+    // Kept open and never read.
+    let (sender, mut receiver, _socket) = pair(&options).await;
     let chunk = Bytes::from(vec![0; 1 << 20]);
     let started = Instant::now();
     let mut full = 0;
@@ -213,13 +225,11 @@ async fn a_peer_that_stops_reading_fills_a_bounded_queue_and_then_breaks_the_con
 
 #[tokio::test]
 async fn the_queue_is_bounded_in_bytes_and_room_is_when_the_refused_message_fits() {
-    let (listener, url) = listen().await;
     let options = WsOptions {
         queue_bytes: 1 << 20,
         ..WsOptions::default()
     };
-    let (connected, mut server) = tokio::join!(ws::connect(&url, &[], &options), accept(&listener));
-    let (sender, _receiver) = connected.expect("connected");
+    let (sender, _receiver, mut server) = pair(&options).await;
     let message = |size: usize| Outgoing::Binary(Bytes::from(vec![7; size]));
     assert_eq!(
         sender.send(message((1 << 20) + 1)),
@@ -260,13 +270,11 @@ async fn the_queue_is_bounded_in_bytes_and_room_is_when_the_refused_message_fits
 
 #[tokio::test]
 async fn whoever_waits_for_room_is_told_when_the_connection_ends() {
-    let (listener, url) = listen().await;
     let options = WsOptions {
         queue_bytes: 1 << 20,
         ..WsOptions::default()
     };
-    let (connected, _server) = tokio::join!(ws::connect(&url, &[], &options), accept(&listener));
-    let (sender, receiver) = connected.expect("connected");
+    let (sender, receiver, _server) = pair(&options).await;
     while sender
         .send(Outgoing::Binary(Bytes::from(vec![7; 1 << 20])))
         .is_ok()
@@ -284,27 +292,19 @@ async fn whoever_waits_for_room_is_told_when_the_connection_ends() {
 
 #[tokio::test]
 async fn close_sends_what_is_queued_and_never_waits_longer_than_its_limit() {
-    let (listener, url) = listen().await;
-    let (sender, receiver) = {
-        let options = WsOptions::default();
-        let connect = ws::connect(&url, &[], &options);
-        let (connected, socket) = tokio::join!(connect, accept(&listener));
-        let (sender, receiver) = connected.expect("connected");
-        sender
-            .send(Outgoing::Text("last words".to_owned()))
-            .expect("queued");
-        tokio::spawn(async move {
-            let mut socket = socket;
-            // Reads, and answers the goodbye with silence.
-            let first = socket.next().await;
-            assert_eq!(
-                first.expect("a message").expect("valid"),
-                Message::text("last words")
-            );
-            std::mem::forget(socket);
-        });
-        (sender, receiver)
-    };
+    let (sender, receiver, mut socket) = pair(&WsOptions::default()).await;
+    sender
+        .send(Outgoing::Text("last words".to_owned()))
+        .expect("queued");
+    tokio::spawn(async move {
+        // Reads, and answers the goodbye with silence.
+        let first = socket.next().await;
+        assert_eq!(
+            first.expect("a message").expect("valid"),
+            Message::text("last words")
+        );
+        std::mem::forget(socket);
+    });
     let started = Instant::now();
     receiver
         .close(1000, "done", Duration::from_millis(200))
@@ -320,19 +320,8 @@ async fn close_sends_what_is_queued_and_never_waits_longer_than_its_limit() {
 
 #[tokio::test]
 async fn a_peer_that_says_goodbye_and_keeps_the_stream_open_does_not_hold_us() {
-    let (listener, url) = listen().await;
-    let options = WsOptions::default();
-    let connect = ws::connect(&url, &[], &options);
-    let (connected, mut socket) = tokio::join!(connect, accept(&listener));
-    let (_sender, mut receiver) = connected.expect("connected");
-    let goodbye = CloseFrame {
-        code: CloseCode::Restart,
-        reason: "".into(),
-    };
-    socket
-        .send(Message::Close(Some(goodbye)))
-        .await
-        .expect("sent");
+    let (_sender, mut receiver, mut socket) = pair(&WsOptions::default()).await;
+    say_goodbye(&mut socket, CloseCode::Restart).await;
     let started = Instant::now();
     assert_eq!(receiver.next().await, Err(WsError::Closed(Some(1012))));
     assert!(started.elapsed() < 5 * SECOND);
@@ -343,21 +332,10 @@ async fn a_peer_that_says_goodbye_and_keeps_the_stream_open_does_not_hold_us() {
 
 #[tokio::test]
 async fn goodbyes_that_cross_both_arrive() {
-    let (listener, url) = listen().await;
-    let options = WsOptions::default();
-    let connect = ws::connect(&url, &[], &options);
-    let (connected, mut socket) = tokio::join!(connect, accept(&listener));
-    let (_sender, mut receiver) = connected.expect("connected");
-    let goodbye = CloseFrame {
-        code: CloseCode::Away,
-        reason: "".into(),
-    };
+    let (_sender, mut receiver, mut socket) = pair(&WsOptions::default()).await;
     // In one packet: with the text, theirs is here before ours has left.
     socket.feed(Message::text("hello")).await.expect("fed");
-    socket
-        .send(Message::Close(Some(goodbye)))
-        .await
-        .expect("sent");
+    say_goodbye(&mut socket, CloseCode::Away).await;
     assert_eq!(receiver.next().await, Ok(Frame::Text("hello".to_owned())));
     let server = tokio::spawn(async move { socket.next().await });
     receiver.close(1000, "", 60 * SECOND).await;
@@ -367,11 +345,7 @@ async fn goodbyes_that_cross_both_arrive() {
 
 #[tokio::test]
 async fn a_close_that_is_answered_is_over_at_once() {
-    let (listener, url) = listen().await;
-    let options = WsOptions::default();
-    let connect = ws::connect(&url, &[], &options);
-    let (connected, mut socket) = tokio::join!(connect, accept(&listener));
-    let (_sender, receiver) = connected.expect("connected");
+    let (_sender, receiver, mut socket) = pair(&WsOptions::default()).await;
     let server = tokio::spawn(async move {
         while socket.next().await.is_some() {}
         socket
@@ -384,13 +358,7 @@ async fn a_close_that_is_answered_is_over_at_once() {
 
 #[tokio::test]
 async fn dropping_the_receiver_closes_the_socket() {
-    let (listener, url) = listen().await;
-    let (connected, mut socket) = {
-        let options = WsOptions::default();
-        let connect = ws::connect(&url, &[], &options);
-        tokio::join!(connect, accept(&listener))
-    };
-    let (sender, receiver) = connected.expect("connected");
+    let (sender, receiver, mut socket) = pair(&WsOptions::default()).await;
     drop(receiver);
     let end = tokio::time::timeout(SECOND, socket.next())
         .await
