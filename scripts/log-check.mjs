@@ -24,16 +24,11 @@ export function forgetLogs() {
 
 const linesOf = (name) => readFileSync(join(folder, name), 'utf8').split('\n')
 
-/** The header values that a gateway was sent. Whole tokens are left to their shape. */
-function sentValues(names) {
-  const values = names.flatMap(linesOf).filter((value) => value !== '' && !SECRETS['a token'].test(value))
-  return [...new Set(values)]
-}
-
 /** How many records and header values there are, and where a secret was found: `file:line: what`. */
 export function checkLogs() {
   const names = readdirSync(folder)
-  const sent = sentValues(names.filter((name) => name.endsWith('.sent')))
+  const values = names.filter((name) => name.endsWith('.sent')).flatMap(linesOf)
+  const sent = [...new Set(values)].filter((value) => value !== '')
   const found = []
   let records = 0
   for (const name of names.filter((name) => name.endsWith('.log'))) {

@@ -4,7 +4,7 @@
 
 import { dirname, join } from 'node:path'
 import { build } from './build.mjs'
-import { cache, environment, Failure, main, once, root, run, step } from './lib.mjs'
+import { cache, environment, main, once, root, run, step } from './lib.mjs'
 import { setup, setupTests } from './setup.mjs'
 
 const VERSIONS = ['22.23.3', '24.21.0']
@@ -30,8 +30,6 @@ async function installed(version) {
 
 async function vitestOn(binary, files) {
   const env = { PATH: `${dirname(binary)}:${environment().PATH}` }
-  const { output } = await run(binary, ['--version'], { quiet: true })
-  if (!VERSIONS.includes(output.trim().slice(1))) throw new Failure(`${binary} says that it is ${output.trim()}`)
   await run(binary, [join(root, 'node_modules', 'vitest', 'vitest.mjs'), 'run', ...files], { env })
 }
 

@@ -84,12 +84,12 @@ export class Peer implements AsyncDisposable {
   }
 
   /** Waits until the peer has heard half a second of this tone (isTone in sound.ts) from somebody, from now on. */
-  async hears(identity: string, frequency: number, timeoutMs = 15_000): Promise<Heard> {
+  async hears(identity: string, frequency: number, timeoutMs = 15_000): Promise<void> {
     const deadline = Date.now() + timeoutMs
     await this.call('forget', { identity })
     for (;;) {
       const heard = await this.call<Heard>('measure', { identity, frames: 50 })
-      if (heard.frames >= 50 && isTone(heard, frequency)) return heard
+      if (heard.frames >= 50 && isTone(heard, frequency)) return
       if (Date.now() > deadline) {
         throw new Error(`the peer did not hear ${frequency} Hz from ${identity}, but ${JSON.stringify(heard)}`)
       }

@@ -51,15 +51,12 @@ export interface Sound {
   rms: number
 }
 
-/** The level of a sine wave of this peak. */
-const levelOf = (peak: number): number => peak / Math.SQRT2
+/** The level of the tones that tests play, sine waves with a peak of 8000. */
+const LEVEL = 8_000 / Math.SQRT2
 
-/**
- * Whether a sound is a tone of this frequency and peak, within what Opus and its resampling keep: 2 % of the frequency,
- * 15 % of the level.
- */
-export function isTone(sound: Sound, frequency: number, peak = 8_000): boolean {
-  const [pitch, level] = [sound.frequency / frequency, sound.rms / levelOf(peak)]
+/** Whether a sound is such a tone, within what Opus and its resampling keep: 2 % of the frequency, 15 % of the level. */
+export function isTone(sound: Sound, frequency: number): boolean {
+  const [pitch, level] = [sound.frequency / frequency, sound.rms / LEVEL]
   return pitch > 0.98 && pitch < 1.02 && level > 0.85 && level < 1.15
 }
 
@@ -67,7 +64,7 @@ export function isTone(sound: Sound, frequency: number, peak = 8_000): boolean {
  * Reads a stream until half a second of it is this tone. On a busy machine packets come late, and what the library plays
  * in their place is no measure of us: such halves are heard and passed over, until 15 s of audio have gone by.
  */
-export async function hear(stream: AudioStream, frequency: number): Promise<Sound> {
+export async function hear(stream: AudioStream, frequency: number): Promise<void> {
   let sound: Sound | undefined
   let recent: Int16Array[] = []
   let samples = 0
@@ -77,7 +74,7 @@ export async function hear(stream: AudioStream, frequency: number): Promise<Soun
     samples += frame.samplesPerChannel
     if (samples < frame.sampleRate / 2) continue
     sound = measure(recent, frame.sampleRate)
-    if (isTone(sound, frequency)) return sound
+    if (isTone(sound, frequency)) return
     if (++halves === 30) break
     recent = []
     samples = 0

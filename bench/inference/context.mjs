@@ -1,4 +1,4 @@
-// Where the benchmark's gateway is, and the job its requests belong to. Told to the children by bench/inference.mjs.
+// What the children of ../inference.mjs have in common: where the gateway is, its keys, and the job that requests belong to.
 
 import { setCurrentJobLookup } from '../../dist/inference/metadata.js'
 

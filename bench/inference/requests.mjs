@@ -5,7 +5,7 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { livekit, withHeaders } from '../../dist/ai.js'
 import { inferenceFetch } from '../../dist/index.js'
 import { alternate, median, pairedRatio } from '../lib.mjs'
-import { baseURL, keys, rest } from './gateway-keys.mjs'
+import { baseURL, keys, rest } from './context.mjs'
 
 const IN_FLIGHT = 50
 const REQUESTS = 200

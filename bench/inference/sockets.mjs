@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs'
 import { WebSocket } from 'ws'
 import { inferenceSocket } from '../../dist/index.js'
 import { alternate, median, pairedRatio } from '../lib.mjs'
-import { baseURL, keys, rest } from './gateway-keys.mjs'
+import { baseURL, keys, rest } from './context.mjs'
 
 const SOCKETS = 20
 const SAMPLE_MS = 2000

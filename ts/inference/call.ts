@@ -78,7 +78,7 @@ export function attemptHeaders(
 ): Record<string, string> {
   const { gateway, hooks, merged, onDrop } = pipeline
   const own = metadataEntries(jobOf(choices.job, 'job'), choices)
-  own.push(['Authorization', gateway.authorization(token)])
+  own.push(['Authorization', `Bearer ${token}`])
   const hook = hooks ? turnHeaders({ provider: 'livekit', baseURL: gateway.baseURL }, choices.turn) : undefined
   return merged.merge({ userAgent: userAgent(), hook, call, own, forbidTransport }, onDrop)
 }

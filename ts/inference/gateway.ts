@@ -34,8 +34,6 @@ export class GatewayAccess {
   readonly #ttlSeconds: number
   #token = ''
   #renewAt = 0
-  #worn = ''
-  #authorization = ''
 
   /** @throws ConfigError `CONFIG_INVALID` when a key is missing or the URL is malformed. */
   constructor(options: GatewayOptions, path: string) {
@@ -61,15 +59,6 @@ export class GatewayAccess {
   /** The token to use after the gateway refused one: a fresh one only if nobody has replaced the refused one since. */
   tokenAfter(refused: string): string {
     return refused === this.#token ? this.#mint() : this.token()
-  }
-
-  /** The header of a token; the same string while the token stays the same. */
-  authorization(token: string): string {
-    if (token !== this.#worn) {
-      this.#worn = token
-      this.#authorization = `Bearer ${token}`
-    }
-    return this.#authorization
   }
 
   /** The WebSocket URL of a service. */
