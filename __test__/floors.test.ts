@@ -1,77 +1,133 @@
-// The TypeScript floors as a fact: imports point down, and one file imports the native binding. The table must match
-// ARCHITECTURE.md.
+// The TypeScript floors as a fact: imports point down, one file imports the native binding, and nothing imports in a
+// circle, neither files nor homes. The table must match ARCHITECTURE.md.
 
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, normalize, relative, resolve } from 'node:path'
+import { dirname, join, normalize, resolve } from 'node:path'
 import { expect, test } from 'vitest'
 
 const source = resolve(import.meta.dirname, '../ts')
 
-/** Path prefix below `ts/` → floor; the longest matching prefix wins. Files of floor 3 and up may import their equals. */
+/** Path prefix below `ts/` → floor; the longest matching prefix wins. Files at the top are entries, on floor 4. */
 const FLOORS: Record<string, number> = {
-  errors: 0,
-  log: 1,
-  native: 1,
-  options: 1,
-  events: 2,
-  abort: 2,
-  'core-log': 2,
-  'agent-options': 3,
-  receiver: 3,
-  job: 3,
-  room: 3,
+  'base/errors': 0,
+  'base/native': 1,
+  base: 2,
+  agent: 3,
+  ai: 3,
   dispatcher: 3,
   inference: 3,
+  room: 3,
   webhook: 3,
-  handler: 4,
-  ai: 4,
-  agent: 5,
-  index: 5,
-  express: 5,
-  'node-http': 5,
-  cli: 5,
 }
+const ENTRIES = 4
+
+/** What imports the binding. */
+const BINDING = '../index'
 
 function floorOf(file: string): number | undefined {
-  const name = file.replace(/\.ts$/, '')
+  if (!file.includes('/')) return ENTRIES
   const prefix = Object.keys(FLOORS)
-    .filter((candidate) => name === candidate || name.startsWith(`${candidate}/`) || name.startsWith(`${candidate}-`))
+    .filter((candidate) => file === candidate || file.startsWith(`${candidate}/`))
     .sort((a, b) => b.length - a.length)[0]
   return prefix === undefined ? undefined : FLOORS[prefix]
 }
 
-function importsOf(text: string): string[] {
+/** The files that a file imports, types included, without their ending; relative to `ts/`. */
+function importsOf(file: string, text: string): string[] {
   return [...text.matchAll(/^(?:import|export)\s[^'"]*?from\s+'([^']+)'|^import\s+'([^']+)'|import\('([^']+)'\)/gm)]
     .map((match) => match[1] ?? match[2] ?? match[3] ?? '')
     .filter((target) => target.startsWith('.'))
+    .map((target) => normalize(join(dirname(file), target)).replace(/\.js$/, ''))
 }
 
-/** Everything one file imports that its floor forbids. */
+/** Everything that one file imports and its floor forbids. */
 function violations(file: string, text: string): string[] {
   const floor = floorOf(file)
   if (floor === undefined) return [`${file}: no floor in __test__/floors.test.ts`]
-  return importsOf(text).flatMap((target) => {
-    const path = normalize(join(dirname(file), target)).replace(/\.js$/, '')
-    if (path === '../index') return file === 'native.ts' ? [] : [`${file} imports the native binding`]
-    const to = floorOf(path)
+  return importsOf(file, text).flatMap((target) => {
+    if (target === BINDING) return file === 'base/native' ? [] : [`${file} imports the native binding`]
+    const to = floorOf(target)
     if (to === undefined) return [`${file} imports ${target}, which has no floor`]
-    if (to > floor || (to === floor && floor < 3)) return [`${file} (floor ${floor}) imports ${target} (floor ${to})`]
-    return []
+    return to > floor ? [`${file} (floor ${floor}) imports ${target} (floor ${to})`] : []
   })
 }
 
-test('imports point down the floors and only native.ts imports the binding', () => {
-  const files = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
-  expect(files.length).toBeGreaterThan(5)
-  const found = files.flatMap((file) => violations(relative('.', file), readFileSync(join(source, file), 'utf8')))
-  expect(found).toEqual([])
+/** One circle of a graph, as its names in order, or nothing. */
+function circle(graph: ReadonlyMap<string, ReadonlySet<string>>): string[] {
+  const done = new Set<string>()
+  const walk = (name: string, path: readonly string[]): string[] => {
+    const at = path.indexOf(name)
+    if (at >= 0) return [...path.slice(at), name]
+    if (done.has(name)) return []
+    for (const next of graph.get(name) ?? []) {
+      const found = walk(next, [...path, name])
+      if (found.length > 0) return found
+    }
+    done.add(name)
+    return []
+  }
+  for (const name of graph.keys()) {
+    const found = walk(name, [])
+    if (found.length > 0) return found
+  }
+  return []
+}
+
+type Sources = readonly (readonly [file: string, text: string])[]
+
+const files = (sources: Sources): Map<string, Set<string>> =>
+  new Map(sources.map(([file, text]) => [file, new Set(importsOf(file, text))]))
+
+const homeOf = (file: string) => (file.includes('/') ? (file.split('/')[0] ?? '') : 'entries')
+
+/** The same for the folders at the top: what a file imports from another home. */
+function homes(sources: Sources): Map<string, Set<string>> {
+  const graph = new Map<string, Set<string>>()
+  for (const [file, targets] of files(sources)) {
+    const home = homeOf(file)
+    const others = [...targets].map(homeOf).filter((other) => other !== home && other !== '..')
+    graph.set(home, new Set([...(graph.get(home) ?? []), ...others]))
+  }
+  return graph
+}
+
+const sources = readdirSync(source, { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts'))
+  .map((file) => [file.replace(/\.ts$/, ''), readFileSync(join(source, file), 'utf8')] as const)
+
+test('imports point down the floors, and one file imports the binding', () => {
+  expect(sources.length).toBeGreaterThan(50)
+  expect(sources.flatMap(([file, text]) => violations(file, text))).toEqual([])
+})
+
+test('no file imports itself by way of others', () => {
+  expect(circle(files(sources))).toEqual([])
+})
+
+test('no home imports itself by way of others', () => {
+  expect(circle(homes(sources))).toEqual([])
 })
 
 test('every kind of violation is named', () => {
-  expect(violations('room/room.ts', "import { native } from '../../index.js'")).toHaveLength(1)
-  expect(violations('events.ts', "import { Job } from './job.js'")).toHaveLength(1)
-  expect(violations('abort.ts', "import { TypedEmitter } from './events.js'")).toHaveLength(1)
-  expect(violations('room/room.ts', "export type { Handler } from '../handler.js'")).toHaveLength(1)
-  expect(violations('attic.ts', '')).toHaveLength(1)
-  expect(violations('job.ts', "import { Room } from './room/room.js'")).toEqual([])
+  expect(violations('room/room', "import { native } from '../../index.js'")).toHaveLength(1)
+  expect(violations('base/events', "import { Job } from '../agent/job.js'")).toHaveLength(1)
+  expect(violations('base/errors', "import type { Log } from './log.js'")).toHaveLength(1)
+  expect(violations('room/room', "export type { Agent } from '../index.js'")).toHaveLength(1)
+  expect(violations('attic/old', '')).toHaveLength(1)
+  expect(violations('agent/job', "import { Room } from '../room/room.js'")).toEqual([])
+})
+
+test('a circle is found between files, through types and exports too, and between homes', () => {
+  const planted: Sources = [
+    ['room/a', "import { b } from './b.js'"],
+    ['room/b', "export type { C } from './c.js'"],
+    ['room/c', "const a = await import('./a.js')"],
+    ['agent/x', "import '../room/y.js'"],
+    ['room/y', ''],
+    ['room/z', "import '../agent/z.js'"],
+    ['agent/z', ''],
+  ]
+  expect(circle(files(planted))).toEqual(['room/a', 'room/b', 'room/c', 'room/a'])
+  expect(circle(homes(planted))).toEqual(['room', 'agent', 'room'])
+  expect(circle(files(planted.slice(3)))).toEqual([])
 })

@@ -3,8 +3,8 @@
 
 import { twinHeaders } from '../__test__/support/headers-twin.mjs'
 import { mergeHeaders } from '../dist/inference/headers.js'
-import { createHeaderHooks, turnHeaders } from '../dist/inference/index.js'
 import { metadataEntries } from '../dist/inference/metadata.js'
+import { createHeaderHooks, turnHeaders } from '../dist/inference.js'
 import { median, pairedRatio, report, table, time } from './lib.mjs'
 
 const BAR_US = 5

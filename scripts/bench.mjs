@@ -32,7 +32,7 @@ await main(async () => {
     throw new Failure(`which benchmark? npm run bench -- ${names().join(' | ')}${name ? `; got ${name}` : ''}`)
   }
   await setup()
-  await build()
+  await build({ release: true })
   await step("the peers' packages", peers)
   process.stdout.write('\n')
   await run(process.execPath, ['--expose-gc', join(folder, `${name}.mjs`), ...args])

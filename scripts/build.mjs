@@ -1,4 +1,5 @@
-// Builds the addon (release) and the TypeScript surface; a second run with unchanged sources builds nothing.
+// Builds the addon and the TypeScript surface; a second run with unchanged sources builds nothing. Tests and the demo
+// share cargo's dev profile; benchmarks and packages take release, whose link-time optimisation costs minutes.
 
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,10 +9,11 @@ import { setup } from './setup.mjs'
 
 const ADDON = 'roomhook.linux-x64-gnu.node'
 
-async function addon() {
+async function addon(release) {
   const sources = digest('Cargo.toml', 'Cargo.lock', 'build.rs', 'src', 'package.json')
-  await once('addon', sources, [ADDON, 'index.js', 'index.d.ts'], () =>
-    run('napi', ['build', '--platform', '--esm', '--release', '--target', cargoTarget], { quiet: true }),
+  const profile = release ? ['--release'] : []
+  await once('addon', `${sources} ${profile}`, [ADDON, 'index.js', 'index.d.ts'], () =>
+    run('napi', ['build', '--platform', '--esm', ...profile, '--target', cargoTarget], { quiet: true }),
   )
 }
 
@@ -44,9 +46,9 @@ export async function fillPlatformPackage() {
   )
 }
 
-/** Builds what has changed. */
-export async function build() {
-  await step('addon', addon)
+/** Builds what has changed; with `release`, the addon as packages ship it. */
+export async function build({ release = false } = {}) {
+  await step(release ? 'addon, release' : 'addon', () => addon(release))
   await step('TypeScript', typescript)
   await step('examples', examples)
 }
@@ -54,6 +56,6 @@ export async function build() {
 if (process.argv[1] === import.meta.filename) {
   await main(async () => {
     await setup()
-    await build()
+    await build({ release: process.argv.includes('--release') })
   })
 }

@@ -1,10 +1,8 @@
 //! What time it is, as a thing that can be handed over: drivers ask a `Clock`, pure code is told.
 //! It offers no timers and no monotonic instants; waiting is the runtime's work.
 
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::Ordering;
-use std::time::SystemTime;
-use std::time::UNIX_EPOCH;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync {
@@ -12,7 +10,6 @@ pub trait Clock: Send + Sync {
     fn now_ms(&self) -> i64;
 }
 
-/// The machine's clock.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 

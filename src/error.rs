@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 
-/// What went wrong, as a closed list. `docs/errors.md` and `ts/errors.ts` carry the same list.
+/// What went wrong, as a closed list. `docs/errors.md` and `ts/base/errors.ts` carry the same list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
     /// An option, argument or configuration file is wrong.
@@ -55,7 +55,6 @@ pub enum Code {
     RoomDisconnected,
     /// The other side broke the control protocol.
     ControlProtocol,
-    /// A transport failed.
     TransportFailed,
     /// A connection or an answer took longer than allowed.
     TimedOut,
@@ -143,7 +142,6 @@ impl Code {
 /// it never holds a secret, a token, a signature or a body.
 #[derive(Debug)]
 pub struct Error {
-    /// The stable code.
     pub code: Code,
     /// For a person to read.
     pub message: Cow<'static, str>,

@@ -20,10 +20,8 @@ pub mod clock;
 pub mod engine;
 pub mod logs;
 pub mod net;
-pub mod store;
 
 pub mod room;
-pub mod status;
 pub mod worker;
 
 pub mod agent;

@@ -1,16 +1,12 @@
 //! What a LiveKit join token says about itself, read without verifying it: the reader of a job webhook holds no API
 //! secret, and LiveKit verifies the token when it is used. It mints nothing and decides nothing about permissions.
 
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::GeneralPurpose;
-use base64::engine::GeneralPurposeConfig;
-use base64::Engine;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, Engine};
 
 use crate::id::Pii;
 use crate::json;
-use crate::json::Reader;
-use crate::json::Value;
+use crate::json::{Reader, Value};
 
 /// How far the clocks of LiveKit and of this machine may differ, in seconds, as in LiveKit's own verifier.
 pub const LEEWAY_S: i64 = 60;

@@ -6,29 +6,15 @@ use std::sync::Arc;
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
-use roomhook::agent::AddressRules;
-use roomhook::agent::Agent;
-use roomhook::agent::AgentOptions;
-use roomhook::agent::Answer;
-use roomhook::agent::Decision;
-use roomhook::agent::NewJob;
-use roomhook::agent::Received;
-use roomhook::agent::Step;
-use roomhook::agent::Steps;
-use roomhook::agent::TableLimits;
-use roomhook::agent::Ticket;
+use roomhook::agent::{
+    AddressRules, Agent, AgentOptions, Answer, Decision, NewJob, Received, Step, Steps,
+    TableLimits, Ticket,
+};
 use roomhook::clock::FakeClock;
 use roomhook::error::Code;
-use roomhook::job::Input;
-use roomhook::job::Limits;
-use roomhook::webhook::sign;
-use roomhook::webhook::Headers;
-use roomhook::webhook::SecretOptions;
-use roomhook::webhook::Secrets;
-use roomhook::webhook::Verifier;
-use roomhook::webhook::VerifierOptions;
-use serde_json::json;
-use serde_json::Value;
+use roomhook::job::{Input, Limits};
+use roomhook::webhook::{sign, Headers, SecretOptions, Secrets, Verifier, VerifierOptions};
+use serde_json::{json, Value};
 
 const NOW_S: i64 = 1_800_000_000;
 const SECRET: &str = "a-webhook-secret-of-thirty-two-bytes";

@@ -5,37 +5,16 @@ mod engine_support;
 mod support;
 
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use engine_support::engine;
-use engine_support::event;
-use engine_support::hear_tone;
-use engine_support::join;
-use engine_support::join_with;
-use engine_support::listen;
-use engine_support::microphone;
-use engine_support::options;
-use engine_support::play;
-use engine_support::soon;
-use engine_support::source;
-use engine_support::subscribed;
-use engine_support::ten_ms;
-use engine_support::tone;
-use engine_support::Ear;
-use engine_support::Heard;
-use engine_support::RATE;
-use roomhook::engine::AudioSourceOptions;
-use roomhook::engine::AudioStreamOptions;
-use roomhook::engine::ConnectOptions;
-use roomhook::engine::Connected;
-use roomhook::engine::EngineAudioSource;
-use roomhook::engine::EngineError;
-use roomhook::engine::EngineEvent;
-use roomhook::engine::EnginePublication;
-use roomhook::engine::EngineTrack;
-use roomhook::engine::PublishOptions;
-use roomhook::engine::RoomEngine;
+use engine_support::{
+    engine, event, hear_tone, join, join_with, listen, microphone, options, play, soon, source,
+    subscribed, ten_ms, tone, Ear, Heard, RATE,
+};
+use roomhook::engine::{
+    AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, EngineAudioSource,
+    EngineError, EngineEvent, EnginePublication, EngineTrack, PublishOptions, RoomEngine,
+};
 use support::LiveKitServer;
 
 /// The RMS of a sine with a peak of 8000.

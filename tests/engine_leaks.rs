@@ -4,22 +4,10 @@
 mod engine_support;
 mod support;
 
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use engine_support::end;
-use engine_support::engine;
-use engine_support::join;
-use engine_support::microphone;
-use engine_support::play;
-use engine_support::soon;
-use engine_support::source;
-use engine_support::subscribed;
-use engine_support::ten_ms;
-use engine_support::Ear;
-use roomhook::engine::Connected;
-use roomhook::engine::EngineRoom;
-use roomhook::engine::NativeEngine;
+use engine_support::{end, engine, join, microphone, play, soon, source, subscribed, ten_ms, Ear};
+use roomhook::engine::{Connected, EngineRoom, NativeEngine};
 use support::LiveKitServer;
 
 const ROOMS: usize = 20;

@@ -3,8 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use roomhook::engine::EngineError;
-use roomhook::engine::NativeEngine;
+use roomhook::engine::{EngineError, NativeEngine};
 
 const VARIABLE: &str = "ROOMHOOK_ENGINE_PATH";
 

@@ -7,14 +7,8 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine_support::end;
-use engine_support::event;
-use engine_support::join;
-use engine_support::soon;
-use roomhook::engine::Connected;
-use roomhook::engine::DataPacket;
-use roomhook::engine::EngineError;
-use roomhook::engine::EngineEvent;
+use engine_support::{end, event, join, soon};
+use roomhook::engine::{Connected, DataPacket, EngineError, EngineEvent};
 use support::LiveKitServer;
 
 const CLIENT_INITIATED: i32 = 1;

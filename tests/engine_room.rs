@@ -8,17 +8,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine_support::announced;
-use engine_support::end;
-use engine_support::engine;
-use engine_support::event;
-use engine_support::join;
-use engine_support::options;
-use engine_support::soon;
-use roomhook::engine::DataPacket;
-use roomhook::engine::EngineError;
-use roomhook::engine::EngineEvent;
-use roomhook::engine::RoomEngine;
+use engine_support::{announced, end, engine, event, join, options, soon};
+use roomhook::engine::{DataPacket, EngineError, EngineEvent, RoomEngine};
 use serde_json::Value;
 use support::LiveKitServer;
 

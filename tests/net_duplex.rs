@@ -1,23 +1,14 @@
 //! The duplex socket against peers that flood, fall silent, say goodbye and never do.
 
 use std::sync::Arc;
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::SinkExt;
-use futures_util::StreamExt;
-use roomhook::net::duplex::Duplex;
-use roomhook::net::duplex::DuplexOptions;
-use roomhook::net::duplex::End;
-use roomhook::net::duplex::Found;
-use roomhook::net::duplex::Incoming;
-use roomhook::net::duplex::Wake;
-use roomhook::net::ws::Outgoing;
-use roomhook::net::ws::SendError;
+use futures_util::{SinkExt, StreamExt};
+use roomhook::net::duplex::{Duplex, DuplexOptions, End, Found, Incoming, Wake};
+use roomhook::net::ws::{Outgoing, SendError};
 use tokio::io::AsyncReadExt;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;

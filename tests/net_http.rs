@@ -1,18 +1,11 @@
 //! The outbound HTTP door against receivers that misbehave. Every receiver is a raw socket on a free port.
 
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use roomhook::net::http::Answer;
-use roomhook::net::http::HttpClient;
-use roomhook::net::http::HttpOptions;
-use roomhook::net::http::NetError;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::net::TcpSocket;
-use tokio::net::TcpStream;
+use roomhook::net::http::{Answer, HttpClient, HttpOptions, NetError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::mpsc;
 use url::Url;
 

@@ -1,36 +1,23 @@
 //! Both doors over TLS, against a server whose authority was made a moment ago: trusted when it is named where a Node
 //! program or a system names it, and refused, with nothing sent, when it is not or when the certificate is for somebody else.
 
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
-use futures_util::StreamExt;
-use rcgen::date_time_ymd;
-use rcgen::BasicConstraints;
-use rcgen::CertificateParams;
-use rcgen::CertifiedIssuer;
-use rcgen::IsCa;
-use rcgen::KeyPair;
-use rcgen::SanType;
-use roomhook::net::http::HttpClient;
-use roomhook::net::http::HttpOptions;
-use roomhook::net::http::NetError;
+use futures_util::{SinkExt, StreamExt};
+use rcgen::{
+    date_time_ymd, BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, SanType,
+};
+use roomhook::net::http::{HttpClient, HttpOptions, NetError};
 use roomhook::net::ws;
-use roomhook::net::ws::Frame;
-use roomhook::net::ws::Outgoing;
-use roomhook::net::ws::WsError;
-use roomhook::net::ws::WsOptions;
+use roomhook::net::ws::{Frame, Outgoing, WsError, WsOptions};
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::ServerConfig;
 use tempfile::TempDir;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
 use tokio_rustls::TlsAcceptor;

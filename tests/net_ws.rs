@@ -1,23 +1,13 @@
 //! The WebSocket client against servers that refuse, stall, stop reading and vanish.
 
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use futures_util::SinkExt;
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use roomhook::net::ws;
-use roomhook::net::ws::Frame;
-use roomhook::net::ws::Outgoing;
-use roomhook::net::ws::SendError;
-use roomhook::net::ws::WsError;
-use roomhook::net::ws::WsOptions;
-use roomhook::net::ws::WsReceiver;
-use roomhook::net::ws::WsSender;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use roomhook::net::ws::{Frame, Outgoing, SendError, WsError, WsOptions, WsReceiver, WsSender};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 use tokio_tungstenite::tungstenite::Message;

@@ -1,21 +1,15 @@
 //! Reporting a job's status to a dispatcher that answers as it is told to, over real sockets.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::Router;
+use roomhook::agent::status::{Delivery, Destination, JobStatus, StatusClient};
 use roomhook::id::Secret;
-use roomhook::job::Outcome;
-use roomhook::job::Report;
-use roomhook::status::Delivery;
-use roomhook::status::Destination;
-use roomhook::status::JobStatus;
-use roomhook::status::StatusClient;
+use roomhook::job::{Outcome, Report};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use url::Url;

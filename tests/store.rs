@@ -1,21 +1,13 @@
 //! The store against real files: what survives, what is refused, what is erased.
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::process::Command;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
 
 use livekit_protocol::JobStatus;
 use roomhook::dispatcher::config::StorePath;
-use roomhook::dispatcher::machine::Delivery;
-use roomhook::dispatcher::machine::Record;
-use roomhook::dispatcher::machine::Stage;
-use roomhook::dispatcher::machine::Token;
-use roomhook::id::JobId;
-use roomhook::id::Pii;
-use roomhook::id::Secret;
-use roomhook::store::Store;
-use roomhook::store::StoreError;
+use roomhook::dispatcher::machine::{Delivery, Record, Stage, Token};
+use roomhook::dispatcher::store::{Store, StoreError};
+use roomhook::id::{JobId, Pii, Secret};
 
 const CHILD: &str = "ROOMHOOK_TEST_STORE";
 

@@ -9,23 +9,14 @@ use std::collections::HashMap;
 use futures_util::SinkExt;
 use livekit_protocol::server_message::Message as FromServer;
 use livekit_protocol::worker_message::Message as FromWorker;
-use livekit_protocol::JobAssignment;
-use livekit_protocol::JobTermination;
-use livekit_token::TokenVerifier;
-use livekit_token::VideoGrants;
+use livekit_protocol::{JobAssignment, JobTermination};
+use livekit_token::{TokenVerifier, VideoGrants};
 use roomhook::id::Secret;
-use roomhook::worker::JobType;
-use roomhook::worker::Permissions;
-use roomhook::worker::Reason;
-use roomhook::worker::WorkerEvent;
-use roomhook::worker::WorkerOptions;
+use roomhook::worker::{JobType, Permissions, Reason, WorkerEvent, WorkerOptions};
 use support::clock::StoppedClock;
-use support::raw::job;
-use support::raw::RawPeer;
-use support::raw::RawServer;
+use support::raw::{job, RawPeer, RawServer};
 use support::worker::TestWorker;
-use support::API_KEY;
-use support::API_SECRET;
+use support::{API_KEY, API_SECRET};
 use tokio_tungstenite::tungstenite::Message;
 
 fn options(server: &RawServer) -> WorkerOptions {

@@ -6,19 +6,11 @@ mod support;
 use std::collections::BTreeMap;
 
 use livekit_token::TokenVerifier;
-use roomhook::worker::Acceptance;
-use roomhook::worker::Answer;
-use roomhook::worker::AnswerOutcome;
-use roomhook::worker::Job;
-use roomhook::worker::JobStatus;
-use roomhook::worker::JobType;
-use roomhook::worker::UpdateOutcome;
-use roomhook::worker::WorkerEvent;
-use support::worker::options;
-use support::worker::TestWorker;
-use support::LiveKitServer;
-use support::API_KEY;
-use support::API_SECRET;
+use roomhook::worker::{
+    Acceptance, Answer, AnswerOutcome, Job, JobStatus, JobType, UpdateOutcome, WorkerEvent,
+};
+use support::worker::{options, TestWorker};
+use support::{LiveKitServer, API_KEY, API_SECRET};
 
 #[tokio::test]
 async fn each_job_type_registers_over_its_own_socket() {

@@ -4,14 +4,9 @@
 mod engine_support;
 mod support;
 
-use engine_support::join;
-use engine_support::microphone;
-use engine_support::play;
-use engine_support::soon;
-use engine_support::source;
+use engine_support::{join, microphone, play, soon, source};
 use roomhook::worker::JobType;
-use support::worker::options;
-use support::worker::TestWorker;
+use support::worker::{options, TestWorker};
 use support::LiveKitServer;
 
 #[tokio::test]

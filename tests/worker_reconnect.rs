@@ -3,13 +3,9 @@
 mod support;
 
 use roomhook::id::Secret;
-use roomhook::worker::JobStatus;
-use roomhook::worker::Reason;
-use roomhook::worker::UpdateOutcome;
-use roomhook::worker::WorkerEvent;
+use roomhook::worker::{JobStatus, Reason, UpdateOutcome, WorkerEvent};
 use support::proxy::Proxy;
-use support::worker::options;
-use support::worker::TestWorker;
+use support::worker::{options, TestWorker};
 use support::LiveKitServer;
 
 #[tokio::test]

@@ -3,8 +3,7 @@
 
 mod support;
 
-use std::time::Duration;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use livekit_protocol::server_message::Message as FromServer;
 use livekit_protocol::worker_message::Message as FromWorker;

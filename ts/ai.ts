@@ -1,6 +1,6 @@
 // `roomhook/ai`: what joins the AI SDK to LiveKit. It imports nothing of `ai`, and works with its majors 6 and 7.
 
-import './core-log.js'
+import './base/core-log.js'
 
 export type { CallOptions } from './ai/call-options.js'
 export type { ChatOptions, ReasoningEffort } from './ai/chat/options.js'

@@ -5,12 +5,12 @@
 
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import './core-log.js'
+import './base/core-log.js'
+import { RoomhookError } from './base/errors.js'
+import { logLevelOfEnvironment, setLogger } from './base/log.js'
+import { callNative, native } from './base/native.js'
+import { createDispatcherFromYaml, type Dispatcher } from './dispatcher/dispatcher.js'
 import type { DispatcherEventMap } from './dispatcher/events.js'
-import { createDispatcherFromYaml, type Dispatcher } from './dispatcher.js'
-import { RoomhookError } from './errors.js'
-import { logLevelOfEnvironment, setLogger } from './log.js'
-import { callNative, native } from './native.js'
 
 const HELP = `roomhook: LiveKit agents launched by a signed webhook
 

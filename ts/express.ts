@@ -1,11 +1,11 @@
 // `roomhook/express`: the agent's door for Express as a function, and the types of its handler.
 
-import type { Agent } from './agent.js'
-import type { NodeHandler } from './node-http.js'
-import { invalid } from './options.js'
-import { Receiver } from './receiver.js'
+import type { Agent } from './agent/agent.js'
+import type { NodeHandler } from './agent/node-http.js'
+import { Receiver } from './agent/receiver.js'
+import { invalid } from './base/options.js'
 
-export type { NodeHandler } from './node-http.js'
+export type { NodeHandler } from './agent/node-http.js'
 
 /**
  * The handler of an agent for an Express route: `app.post('/livekit/agent', expressHandler(agent))`, the same as

@@ -1,9 +1,35 @@
 // The package's front door: what a user imports from `roomhook`.
 
-import './core-log.js'
+import './base/core-log.js'
 
-export { type Agent, createAgent } from './agent.js'
-export type { AgentOptions, AgentSecret, AgentSecrets } from './agent-options.js'
+export { type Agent, createAgent } from './agent/agent.js'
+export type {
+  Job,
+  JobAbortReason,
+  JobEventMap,
+  JobResult,
+  JobStatus,
+  JoinedRoom,
+  ShutdownFunction,
+} from './agent/job.js'
+export type { JobInfo, JobParticipant, JobRoom, JobType } from './agent/job-info.js'
+export type { AcceptOptions, JobRequest } from './agent/job-request.js'
+export type { NodeHandler } from './agent/node-http.js'
+export type { AgentOptions, AgentSecret, AgentSecrets } from './agent/options.js'
+export type { AgentEventMap } from './agent/receiver.js'
+export {
+  ClosedError,
+  ConfigError,
+  ConnectionError,
+  DeliveryError,
+  type ErrorCode,
+  JobError,
+  RoomhookError,
+  type RoomhookErrorOptions,
+  WebhookError,
+} from './base/errors.js'
+export { type LogLevel, type LogRecord, setLogger } from './base/log.js'
+export { createDispatcher, type Dispatcher, type DispatcherAddress } from './dispatcher/dispatcher.js'
 export type {
   DispatcherEndpointEvent,
   DispatcherEvent,
@@ -16,18 +42,6 @@ export type {
   DispatcherOptions,
   DispatcherRetryOptions,
 } from './dispatcher/options.js'
-export { createDispatcher, type Dispatcher, type DispatcherAddress } from './dispatcher.js'
-export {
-  ClosedError,
-  ConfigError,
-  ConnectionError,
-  DeliveryError,
-  type ErrorCode,
-  JobError,
-  RoomhookError,
-  type RoomhookErrorOptions,
-  WebhookError,
-} from './errors.js'
 export {
   createHeaderHooks,
   encodeHeaderValue,
@@ -61,13 +75,7 @@ export {
   inferenceHeaders,
   inferenceSocket,
   turnHeaders,
-} from './inference/index.js'
-export type { Job, JobAbortReason, JobEventMap, JobResult, JobStatus, JoinedRoom, ShutdownFunction } from './job.js'
-export type { JobInfo, JobParticipant, JobRoom, JobType } from './job-info.js'
-export type { AcceptOptions, JobRequest } from './job-request.js'
-export { type LogLevel, type LogRecord, setLogger } from './log.js'
-export type { NodeHandler } from './node-http.js'
-export type { AgentEventMap } from './receiver.js'
+} from './inference.js'
 export { AudioFrame } from './room/audio-frame.js'
 export { AudioSource } from './room/audio-source.js'
 export { AudioStream, type AudioStreamOptions } from './room/audio-stream.js'
@@ -102,6 +110,8 @@ export {
   RemoteVideoTrack,
   Track,
 } from './room/track.js'
+export type { JobNotification, JobOffer, JobTermination, JobWebhook, WebhookFields } from './webhook/fields.js'
+export type { WebhookHeaders } from './webhook/headers.js'
 export {
   createWebhookVerifier,
   type SignWebhookOptions,
@@ -109,6 +119,4 @@ export {
   type VerifyWebhookOptions,
   verifyWebhook,
   type WebhookVerifier,
-} from './webhook.js'
-export type { JobNotification, JobOffer, JobTermination, JobWebhook, WebhookFields } from './webhook-fields.js'
-export type { WebhookHeaders } from './webhook-headers.js'
+} from './webhook/webhook.js'

@@ -3,7 +3,7 @@
 import { createHmac } from 'node:crypto'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { native } from '../../ts/native.js'
+import { native } from '../../ts/base/native.js'
 import {
   ConnectionState,
   DataPacketKind,

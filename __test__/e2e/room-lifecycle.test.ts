@@ -160,7 +160,7 @@ test('twenty rooms leave no thread, no file, no handle and less than 1 MB each b
     const same = (found) => more(found.threads, before.threads).length === 0 && found.files <= before.files
     const after = { ...await settled(same), rss: rss() }
     console.log('measured', JSON.stringify({ before, after }))`,
-    { url: server.url, tokens, native: new URL('../../dist/native.js', import.meta.url).pathname },
+    { url: server.url, tokens, native: new URL('../../dist/base/native.js', import.meta.url).pathname },
   )
   const { before, after } = JSON.parse(await child.line('measured'))
   expect((await child.ended).code).toBe(0)

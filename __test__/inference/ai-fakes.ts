@@ -1,6 +1,6 @@
 // Jobs and models that only say what they were asked.
 
-import type { InferenceJob } from '../../ts/inference/index.js'
+import type { InferenceJob } from '../../ts/inference.js'
 
 /** A job whose ids carry a name, in a connected room. */
 export function jobOf(name: string): InferenceJob {

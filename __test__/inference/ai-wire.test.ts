@@ -3,7 +3,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { withHeaders } from '../../ts/ai.js'
-import { createHeaderHooks } from '../../ts/inference/index.js'
+import { createHeaderHooks } from '../../ts/inference.js'
 import { loadSdk, MAJORS, type Sdk, vendors } from '../support/ai-sdk.js'
 import { type RecordedRequest, startGateway } from '../support/gateway.js'
 import { jobOf } from './ai-fakes.js'

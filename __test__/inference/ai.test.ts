@@ -3,9 +3,9 @@
 
 import { afterEach, expect, test } from 'vitest'
 import { withHeaders } from '../../ts/ai.js'
-import { RoomhookError } from '../../ts/errors.js'
-import { createHeaderHooks } from '../../ts/inference/index.js'
-import type { LogRecord } from '../../ts/log.js'
+import { RoomhookError } from '../../ts/base/errors.js'
+import type { LogRecord } from '../../ts/base/log.js'
+import { createHeaderHooks } from '../../ts/inference.js'
 import { listen } from '../support/suite-log.js'
 import { jobOf, recorder } from './ai-fakes.js'
 

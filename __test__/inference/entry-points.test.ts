@@ -3,7 +3,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit, withHeaders } from '../../ts/ai.js'
-import { createHeaderHooks, type InferenceJob, inferenceFetch } from '../../ts/inference/index.js'
+import { createHeaderHooks, type InferenceJob, inferenceFetch } from '../../ts/inference.js'
 import { loadSdk, MAJORS, type Sdk, vendors } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { listen } from '../support/suite-log.js'

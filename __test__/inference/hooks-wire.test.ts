@@ -4,7 +4,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { livekit, withHeaders } from '../../ts/ai.js'
-import { createHeaderHooks, type HeaderHooks, inferenceFetch } from '../../ts/inference/index.js'
+import { createHeaderHooks, type HeaderHooks, inferenceFetch } from '../../ts/inference.js'
 import { loadSdk, type Major, vendors } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { CapturedLogs } from '../support/logs.js'

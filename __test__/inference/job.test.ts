@@ -1,8 +1,8 @@
 // A real Job object as the source of attribution: by itself inside `entry`, explicitly anywhere.
 
 import { describe, expect, test } from 'vitest'
+import { Job, type JobControls, runInJob } from '../../ts/agent/job.js'
 import { inferenceHeaders } from '../../ts/index.js'
-import { Job, type JobControls, runInJob } from '../../ts/job.js'
 import { Room } from '../../ts/room/room.js'
 
 function job(name: string, liveRoom?: unknown): Job {

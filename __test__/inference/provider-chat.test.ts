@@ -3,8 +3,8 @@
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit, withHeaders } from '../../ts/ai.js'
-import { createHeaderHooks } from '../../ts/inference/index.js'
-import type { LogRecord } from '../../ts/log.js'
+import type { LogRecord } from '../../ts/base/log.js'
+import { createHeaderHooks } from '../../ts/inference.js'
 import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import type { ChatBody } from '../support/gateway-chat.js'

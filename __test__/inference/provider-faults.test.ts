@@ -3,8 +3,8 @@
 
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import { livekit } from '../../ts/ai.js'
-import { ConfigError, ConnectionError, RoomhookError } from '../../ts/errors.js'
-import type { LogRecord } from '../../ts/log.js'
+import { ConfigError, ConnectionError, RoomhookError } from '../../ts/base/errors.js'
+import type { LogRecord } from '../../ts/base/log.js'
 import { collect, loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { listen } from '../support/suite-log.js'

@@ -3,7 +3,7 @@
 
 import { beforeAll, describe, expect, test } from 'vitest'
 import { livekit } from '../../ts/ai.js'
-import { ConfigError } from '../../ts/errors.js'
+import { ConfigError } from '../../ts/base/errors.js'
 import { loadSdk, MAJORS, type Sdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { tone } from '../support/gateway-speech.js'

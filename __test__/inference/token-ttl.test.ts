@@ -3,7 +3,7 @@
 
 import { afterEach, expect, test, vi } from 'vitest'
 import { livekit } from '../../ts/ai.js'
-import { inferenceSocket } from '../../ts/inference/index.js'
+import { inferenceSocket } from '../../ts/inference.js'
 import { loadSdk } from '../support/ai-sdk.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 

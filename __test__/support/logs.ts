@@ -1,6 +1,6 @@
 // Captures the package's log records, so that tests can say what was logged and what must not have been.
 
-import type { LogRecord } from '../../ts/log.js'
+import type { LogRecord } from '../../ts/base/log.js'
 import { listen } from './suite-log.js'
 
 /** Captured records; the console is silent while it lives. */

@@ -6,8 +6,8 @@ import { appendFileSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { afterAll } from 'vitest'
-import '../../ts/core-log.js'
-import { type LogRecord, setLogger } from '../../ts/log.js'
+import '../../ts/base/core-log.js'
+import { type LogRecord, setLogger } from '../../ts/base/log.js'
 
 const folder = join(import.meta.dirname, '../../.cache/logs')
 const file = join(folder, `${process.pid}.log`)

@@ -6,8 +6,7 @@ use std::collections::HashSet;
 use libfuzzer_sys::fuzz_target;
 use roomhook::inference::encode::percent_encode;
 use roomhook::inference::gateway::socket_url;
-use roomhook::inference::hook::add;
-use roomhook::inference::hook::check_entry;
+use roomhook::inference::hook::{add, check_entry};
 use roomhook::inference::name::printable_name;
 use roomhook::inference::quota;
 

@@ -2,8 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use roomhook::json::read_object;
-use roomhook::json::Value;
+use roomhook::json::{read_object, Value};
 
 fuzz_target!(|text: &str| {
     let _ = read_object(text, |key, reader| {

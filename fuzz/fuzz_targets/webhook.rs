@@ -2,14 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use roomhook::webhook::sign;
-use roomhook::webhook::Headers;
-use roomhook::webhook::Line;
-use roomhook::webhook::Scheme;
-use roomhook::webhook::SecretOptions;
-use roomhook::webhook::Secrets;
-use roomhook::webhook::Verifier;
-use roomhook::webhook::VerifierOptions;
+use roomhook::webhook::{sign, Headers, Line, Scheme, SecretOptions, Secrets, Verifier, VerifierOptions};
 
 fuzz_target!(|input: (&[u8], &str, i64)| {
     let (body, header, now_ms) = input;

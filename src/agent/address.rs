@@ -1,10 +1,8 @@
 //! Which servers an agent joins and reports to: encrypted ones, and plain ones on this machine.
 
-use url::Host;
-use url::Url;
+use url::{Host, Url};
 
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// What the user allows.
 #[derive(Clone, Debug, Default)]

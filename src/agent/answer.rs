@@ -4,18 +4,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// An HTTP answer; the content type is always JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// The status code.
     pub status: u16,
-    /// The body.
     pub body: Arc<str>,
     /// `Retry-After` in seconds.
     pub retry_after_s: Option<u32>,
@@ -38,7 +34,6 @@ pub enum Decision {
         /// The participant attributes to join with.
         attributes: Option<BTreeMap<String, String>>,
     },
-    /// It does not.
     Rejected {
         /// Why, for the dispatcher's log.
         reason: Option<String>,

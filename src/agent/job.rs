@@ -5,30 +5,12 @@ use std::sync::Arc;
 use serde::Serialize;
 use url::Url;
 
-use crate::agent::conflict;
-use crate::agent::AddressRules;
-use crate::agent::NewJob;
-use crate::agent::Ticket;
-use crate::error::Code;
-use crate::error::Error;
-use crate::id::JobId;
-use crate::id::RoomSid;
-use crate::id::Secret;
-use crate::job::redact;
-use crate::job::AbortReason;
-use crate::job::Input;
-use crate::job::Limits;
-use crate::job::Machine;
-use crate::job::Outcome;
-use crate::job::Output;
-use crate::job::TerminationReason;
-use crate::status::base_of_server;
-use crate::status::job_url;
-use crate::status::Destination;
-use crate::status::JobStatus;
-use crate::webhook::Event;
-use crate::webhook::Notification;
-use crate::webhook::TerminationReason as WireReason;
+use crate::agent::status::{base_of_server, job_url, Destination, JobStatus};
+use crate::agent::{conflict, AddressRules, NewJob, Ticket};
+use crate::error::{Code, Error};
+use crate::id::{JobId, RoomSid, Secret};
+use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output, TerminationReason};
+use crate::webhook::{Event, Notification, TerminationReason as WireReason};
 
 /// One thing for JavaScript to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -44,24 +26,17 @@ pub enum Step {
     /// Run the shutdown functions, then say so.
     WindDown,
     /// A report is in line: call `report`.
-    Report {
-        /// The status word.
-        status: &'static str,
-    },
+    Report { status: &'static str },
     /// Leave the room once the report is through, or soon.
     Leave,
     /// The job is over.
-    Finished {
-        /// How.
-        outcome: Outcome,
-    },
+    Finished { outcome: Outcome },
 }
 
 /// What to do now, and when to come back.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Steps {
-    /// In this order.
     pub steps: Vec<Step>,
     /// When to say `Tick`, in milliseconds from now.
     #[serde(skip_serializing_if = "Option::is_none")]

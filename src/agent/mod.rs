@@ -6,40 +6,26 @@
 mod address;
 mod answer;
 mod job;
+pub mod status;
 mod table;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
-use std::sync::RwLock;
 use std::time::Instant;
 
+use parking_lot::{Mutex, MutexGuard, RwLock};
 use url::Url;
 
+use crate::agent::status::{Delivery, StatusClient};
 use crate::clock::Clock;
-use crate::error::Code;
-use crate::error::Error;
-use crate::job::Input;
-use crate::job::Limits;
-use crate::status::Delivery;
-use crate::status::StatusClient;
-use crate::webhook::Event;
-use crate::webhook::Headers;
-use crate::webhook::IdempotencyKey;
-use crate::webhook::Notification;
-use crate::webhook::Verifier;
+use crate::error::{Code, Error};
+use crate::job::{Input, Limits};
+use crate::webhook::{Event, Headers, IdempotencyKey, Notification, Verifier};
 
 pub use address::AddressRules;
-pub use answer::Answer;
-pub use answer::Decision;
-pub use job::Step;
-pub use job::Steps;
-pub use table::Admission;
-pub use table::Table;
-pub use table::TableLimits;
-pub use table::Ticket;
+pub use answer::{Answer, Decision};
+pub use job::{Step, Steps};
+pub use table::{Admission, Table, TableLimits, Ticket};
 
 use job::LiveJob;
 
@@ -79,7 +65,6 @@ pub struct NewJob {
 pub enum Received {
     /// It has its answer; `why` it was refused is for the log.
     Answered {
-        /// What to send.
         answer: Answer,
         /// The reason of a refusal.
         why: Option<Error>,
@@ -90,14 +75,12 @@ pub enum Received {
     New(NewJob),
     /// A job has ended elsewhere.
     Terminated {
-        /// What to send.
         answer: Answer,
         /// What to do for each job it is about.
         steps: Vec<(Ticket, Steps)>,
     },
 }
 
-/// One agent.
 pub struct Agent {
     verifier: RwLock<Verifier>,
     addresses: AddressRules,
@@ -134,10 +117,7 @@ impl Agent {
 
     /// Replaces the verifier, and with it the secrets.
     pub fn set_verifier(&self, verifier: Verifier) {
-        *self
-            .verifier
-            .write()
-            .unwrap_or_else(PoisonError::into_inner) = verifier;
+        *self.verifier.write() = verifier;
     }
 
     /// Checks a request and says what it is.
@@ -230,7 +210,6 @@ impl Agent {
         let notification = self
             .verifier
             .read()
-            .unwrap_or_else(PoisonError::into_inner)
             .verify(headers, body, self.clock.now_ms())?;
         if notification.event == Event::Terminated {
             return Ok(self.terminated(&notification));
@@ -288,7 +267,7 @@ impl Agent {
 
     fn state(&self) -> MutexGuard<'_, State> {
         // Nothing panics while it holds the state; if it ever does, one job is worth less than all of them.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     fn elapsed_ms(&self) -> u64 {

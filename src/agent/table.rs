@@ -3,8 +3,7 @@
 //! It decides what a delivery is: new, a repetition of a decided one, a repetition of one being decided, or one too
 //! many. It refuses to forget a job that still runs, and to grow without bound.
 
-use std::collections::BTreeSet;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::hash::Hash;
 use std::sync::Arc;
 
@@ -29,7 +28,6 @@ pub enum Admission {
     New(Ticket),
     /// Its first copy is being decided.
     Undecided(Ticket),
-    /// It was answered.
     Decided(Arc<str>),
     /// There is no room for another job.
     Full,
@@ -62,7 +60,6 @@ pub struct Table<K> {
 }
 
 impl<K: Clone + Eq + Hash> Table<K> {
-    /// An empty table.
     pub fn new(limits: TableLimits) -> Self {
         Table {
             limits,

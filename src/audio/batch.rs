@@ -2,15 +2,12 @@
 //! to its capacity; its oldest are dropped and counted, because late audio is worth less than audio now. The samples stay
 //! where they were written: only where that is changes hands.
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::Arc;
 
 use crate::audio::format::Format;
-use crate::audio::piece::Pen;
-use crate::audio::piece::Piece;
+use crate::audio::piece::{Pen, Piece};
 
 /// Numbers an entry of an index has: stream, where its first sample is in the piece, samples per channel, channels, rate.
 /// An entry of zero samples per channel says that the stream has ended.
@@ -65,7 +62,6 @@ pub struct FrameBatch {
 }
 
 impl FrameBatch {
-    /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
     }
@@ -129,7 +125,6 @@ impl FrameBatch {
         taken
     }
 
-    /// Forgets everything.
     pub fn clear(&mut self) {
         *self = FrameBatch::default();
     }

@@ -34,9 +34,7 @@ pub enum FormatError {
         samples_per_channel: u32,
         /// Channels of the source.
         channels: u32,
-        /// What that makes.
         expected: u64,
-        /// What came.
         got: usize,
     },
     /// A source without a queue takes exactly 10 ms at a time.
@@ -44,7 +42,6 @@ pub enum FormatError {
     Unqueued {
         /// Samples of one channel in 10 ms.
         expected: u32,
-        /// What came.
         got: u32,
     },
 }
@@ -54,12 +51,10 @@ pub enum FormatError {
 pub struct Format {
     /// Hz.
     pub sample_rate: u32,
-    /// Channels.
     pub channels: u32,
 }
 
 impl Format {
-    /// A checked format.
     pub fn new(sample_rate: u32, channels: u32) -> Result<Format, FormatError> {
         if !SAMPLE_RATES.contains(&sample_rate) {
             return Err(FormatError::SampleRate(sample_rate));

@@ -5,15 +5,9 @@ mod batch;
 mod format;
 mod piece;
 
-pub use batch::FrameBatch;
-pub use batch::Taken;
-pub use batch::INDEX_WIDTH;
-pub use format::check_frame_size;
-pub use format::check_queue_size;
-pub use format::Format;
-pub use format::FormatError;
-pub use format::CHANNELS;
-pub use format::FRAME_SIZES_MS;
-pub use format::QUEUE_SIZES_MS;
-pub use format::SAMPLE_RATES;
+pub use batch::{FrameBatch, Taken, INDEX_WIDTH};
+pub use format::{
+    check_frame_size, check_queue_size, Format, FormatError, CHANNELS, FRAME_SIZES_MS,
+    QUEUE_SIZES_MS, SAMPLE_RATES,
+};
 pub use piece::Piece;

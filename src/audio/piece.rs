@@ -1,8 +1,7 @@
 //! A piece of memory for samples, shared with a reader in place: filled once from front to end while what is behind is
 //! being read, and never written twice. It refuses to grow, and to know when its readers are done: the last one frees it.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// Samples a word holds; each frame begins with a word of its own.

@@ -7,19 +7,13 @@ use std::collections::BTreeMap;
 
 use url::Url;
 
-use crate::dispatcher::config::Agent;
-use crate::dispatcher::config::Endpoint;
-use crate::dispatcher::machine::Plan;
-use crate::dispatcher::machine::Route;
-use crate::error::Code;
-use crate::error::Error;
+use crate::dispatcher::config::{Agent, Endpoint};
+use crate::dispatcher::machine::{Plan, Route};
+use crate::error::{Code, Error};
 use crate::retry::Schedule;
-use crate::webhook::SecretOptions;
-use crate::webhook::Secrets;
+use crate::webhook::{SecretOptions, Secrets};
 
-/// One agent name.
 pub struct ReadyAgent {
-    /// As configured.
     pub agent: Agent,
     /// What the machine decides by.
     pub plan: Plan,
@@ -27,15 +21,12 @@ pub struct ReadyAgent {
     pub endpoints: Vec<ReadyEndpoint>,
 }
 
-/// One endpoint.
 pub struct ReadyEndpoint {
-    /// Where to POST.
     pub url: Url,
     /// How events name it: without the query, which may hold a secret.
     pub shown: String,
     /// The keys to sign with.
     pub secrets: Secrets,
-    /// Extra headers.
     pub headers: Vec<(String, String)>,
 }
 

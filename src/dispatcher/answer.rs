@@ -5,13 +5,9 @@
 
 use serde::Deserialize;
 
-use crate::dispatcher::machine::cut_error;
-use crate::dispatcher::machine::Outcome;
-use crate::dispatcher::machine::Reading;
-use crate::net::http::Answer;
-use crate::net::http::NetError;
-use crate::retry::parse_retry_after;
-use crate::retry::Verdict;
+use crate::dispatcher::machine::{cut_error, Outcome, Reading};
+use crate::net::http::{Answer, NetError};
+use crate::retry::{parse_retry_after, Verdict};
 
 /// The part of the answer's body that decides.
 #[derive(Deserialize)]

@@ -5,10 +5,8 @@
 //! and learns how many.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use tokio::sync::Notify;
 
@@ -20,12 +18,10 @@ const LIMIT: usize = 4_096;
 pub struct Stamped {
     /// Unix milliseconds, with a fraction.
     pub at: f64,
-    /// What happened.
     #[serde(flatten)]
     pub event: Event,
 }
 
-/// What happened.
 #[derive(Clone, Debug, Serialize)]
 #[serde(
     tag = "type",
@@ -36,22 +32,16 @@ pub struct Stamped {
 pub enum Event {
     /// A worker socket is registered with LiveKit.
     Registered {
-        /// The agent name.
         agent_name: String,
-        /// The job type.
         job_type: &'static str,
         /// `AW_…`
         worker_id: String,
-        /// LiveKit's version.
         server_version: String,
     },
     /// A worker socket lost LiveKit.
     Disconnected {
-        /// The agent name.
         agent_name: String,
-        /// The job type.
         job_type: &'static str,
-        /// Why.
         reason: String,
         /// When it is tried again; absent = never.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,9 +53,7 @@ pub enum Event {
         job_id: String,
         /// `AD_…`
         dispatch_id: String,
-        /// The agent name.
         agent_name: String,
-        /// The job type.
         job_type: &'static str,
         /// Whether there was room for it, and the answer was in time.
         accepted: bool,
@@ -77,7 +65,6 @@ pub enum Event {
         /// `AJ_…`
         job_id: String,
     },
-    /// A POST begins.
     AttemptStarted {
         /// `AJ_…`
         job_id: String,
@@ -94,7 +81,6 @@ pub enum Event {
         endpoint: String,
         /// Which attempt at this endpoint, from 1.
         attempt: u32,
-        /// Why.
         reason: String,
         /// When the next one starts.
         retry_in_ms: u64,
@@ -149,15 +135,11 @@ pub enum Event {
         job_id: String,
         /// `JS_SUCCESS` or `JS_FAILED`.
         status: &'static str,
-        /// Why it failed.
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
     /// So many events were lost before this one, because nobody pulled them.
-    EventsDropped {
-        /// How many.
-        count: u64,
-    },
+    EventsDropped { count: u64 },
 }
 
 #[derive(Default)]
@@ -167,7 +149,6 @@ struct State {
     ended: bool,
 }
 
-/// The queue.
 #[derive(Default)]
 pub struct Events {
     state: Mutex<State>,
@@ -176,7 +157,7 @@ pub struct Events {
 
 impl Events {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Adds an event; never waits.

@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::answer;
 use crate::dispatcher::machine::Outcome;
 use crate::dispatcher::post::Webhook;

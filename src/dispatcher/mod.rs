@@ -14,39 +14,32 @@ mod post;
 mod rest;
 mod shared;
 mod sockets;
+pub mod store;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use tokio::time::interval;
-use tokio::time::timeout;
+use tokio::time::{interval, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::config::Config;
 use crate::dispatcher::job::JobTask;
-use crate::dispatcher::shared::Parts;
-use crate::dispatcher::shared::Shared;
+use crate::dispatcher::shared::{Parts, Shared};
 use crate::dispatcher::sockets::First;
-use crate::error::Code;
-use crate::error::Error;
-use crate::net::http::HttpClient;
-use crate::net::http::HttpOptions;
-use crate::store::Store;
-use crate::store::StoreThread;
+use crate::dispatcher::store::{Store, StoreThread};
+use crate::error::{Code, Error};
+use crate::net::http::{HttpClient, HttpOptions};
 use crate::worker::Reason;
 
-pub use crate::dispatcher::events::Event;
-pub use crate::dispatcher::events::Stamped;
+pub use crate::dispatcher::events::{Event, Stamped};
 
 /// How long an ended job is kept in the store.
 const KEEP_ENDED_MS: i64 = 24 * 3_600_000;
@@ -195,11 +188,7 @@ impl Dispatcher {
         shared.farewells.close();
         shared.farewells.wait().await;
         shared.store.close().await;
-        let thread = self
-            .store_thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let thread = self.store_thread.lock().take();
         if let Some(thread) = thread {
             // Joining blocks until the file is closed; a panic there leaves nothing to wait for.
             let _ = tokio::task::spawn_blocking(move || thread.join()).await;

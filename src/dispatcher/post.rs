@@ -11,19 +11,14 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::dispatcher::agents::ReadyEndpoint;
-use crate::dispatcher::machine::Record;
-use crate::dispatcher::machine::Termination;
+use crate::dispatcher::machine::{Record, Termination};
 use crate::id::Secret;
-use crate::net::http::Answer;
-use crate::net::http::HttpClient;
-use crate::net::http::NetError;
+use crate::net::http::{Answer, HttpClient, NetError};
 use crate::webhook::sign;
-use crate::worker::protocol::Participant;
-use crate::worker::protocol::Room;
+use crate::worker::protocol::{Participant, Room};
 
 /// A webhook before its attempt: what does not change from one attempt to the next.
 pub struct Webhook {
-    /// The delivery's id.
     pub id: String,
     body: Body,
 }
@@ -67,11 +62,9 @@ struct JobBody {
 pub struct JobExtras<'a> {
     /// The agent name that is configured.
     pub agent_name: &'a str,
-    /// Where to join.
     pub server_url: String,
     /// Where the status goes.
     pub status_url: String,
-    /// With which bearer.
     pub status_token: &'a Secret<String>,
     /// Which attempt, from 1.
     pub attempt: u32,
@@ -165,11 +158,9 @@ impl Webhook {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatcher::machine::tests::job;
-    use crate::dispatcher::machine::tests::token;
+    use crate::dispatcher::machine::tests::{job, token};
     use crate::id::Pii;
-    use crate::webhook::SecretOptions;
-    use crate::webhook::Secrets;
+    use crate::webhook::{SecretOptions, Secrets};
     use livekit_protocol::JobStatus;
     use url::Url;
 

@@ -3,50 +3,33 @@
 //! Decides whether there is room for another job, and counts what a drain has to wait for. It refuses to hold a lock
 //! across a wait.
 
-use std::collections::BTreeMap;
-use std::collections::BTreeSet;
-use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
-use tokio::sync::watch;
+use parking_lot::{Mutex, MutexGuard};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::config::LiveKit;
-use crate::dispatcher::events::Event;
-use crate::dispatcher::events::Events;
-use crate::dispatcher::machine::Input;
-use crate::dispatcher::machine::Record;
-use crate::dispatcher::machine::StatusAnswer;
-use crate::dispatcher::machine::StatusView;
+use crate::dispatcher::events::{Event, Events};
+use crate::dispatcher::machine::{Input, Record, StatusAnswer, StatusView};
 use crate::dispatcher::rest::limit::Bucket;
-use crate::id::JobId;
-use crate::id::Pii;
+use crate::dispatcher::store::Store;
+use crate::id::{JobId, Pii};
 use crate::net::http::HttpClient;
-use crate::store::Store;
-use crate::worker::Job;
-use crate::worker::WorkerHandle;
+use crate::worker::{Job, WorkerHandle};
 
 /// What a job's task is told.
 pub enum Message {
-    /// For the machine.
     Input(Input),
     /// The agent reports, and waits for the answer.
     Status {
-        /// What.
         status: livekit_protocol::JobStatus,
-        /// Why it failed.
         error: Option<String>,
         /// Where the answer goes.
         reply: oneshot::Sender<StatusAnswer>,
@@ -55,7 +38,6 @@ pub enum Message {
 
 /// A live job, as everybody but its own task sees it.
 pub struct JobEntry {
-    /// Its task.
     pub inbox: mpsc::Sender<Message>,
     /// Its room, for tokens that are good for a room.
     pub room: Pii<String>,
@@ -69,7 +51,6 @@ pub struct JobEntry {
 pub struct Written {
     /// SHA-256 of every bearer, in hex.
     pub bearers: Vec<String>,
-    /// The status.
     pub view: StatusView,
 }
 
@@ -91,7 +72,6 @@ pub struct Steady {
 }
 
 impl Steady {
-    /// Starts from now.
     pub fn start() -> Steady {
         Steady {
             base_ms: SystemClock.now_ms(),
@@ -112,29 +92,22 @@ impl Clock for Steady {
     }
 }
 
-/// See the module.
 pub struct Shared {
-    /// The LiveKit server.
     pub livekit: LiveKit,
-    /// Agents by name.
     pub agents: BTreeMap<String, ReadyAgent>,
     /// How agents reach the status endpoint, without a trailing slash.
     pub status_base: String,
     /// How many jobs may be open.
     pub max_jobs: usize,
-    /// The durable store.
     pub store: Store,
     /// Whether the last write succeeded.
     pub store_works: AtomicBool,
-    /// Outbound connections.
     pub http: HttpClient,
-    /// Time for machines.
     pub clock: Steady,
     /// News for the program.
     pub events: Events,
     /// Whether jobs are taken.
     pub open: AtomicBool,
-    /// Everything ends now.
     pub stop: CancellationToken,
     /// Job tasks, attempts, sockets, requests.
     pub tasks: TaskTracker,
@@ -148,22 +121,18 @@ pub struct Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// What `Shared` is made of.
 pub struct Parts {
-    /// The LiveKit server.
     pub livekit: LiveKit,
-    /// Agents by name.
     pub agents: BTreeMap<String, ReadyAgent>,
     /// How agents reach the status endpoint, without a trailing slash.
     pub status_base: String,
     /// How many jobs may be open.
     pub max_jobs: u32,
-    /// The durable store.
     pub store: Store,
-    /// Outbound connections.
     pub http: HttpClient,
 }
 
@@ -191,7 +160,6 @@ impl Shared {
         }
     }
 
-    /// Tells the program.
     pub fn tell(&self, event: Event) {
         self.events.push(wall_ms(), event);
     }
@@ -210,7 +178,6 @@ impl Shared {
         self.events.push(wall_ms() - answered_in_ms, offer);
     }
 
-    /// A live job.
     pub fn job(&self, job_id: &JobId) -> Option<Arc<JobEntry>> {
         lock(&self.jobs).get(job_id).cloned()
     }
@@ -255,13 +222,11 @@ impl Shared {
         }
     }
 
-    /// Remembers a worker.
     pub fn add_worker(&self, worker: WorkerHandle) {
         worker.set_active(u32::try_from(self.active()).unwrap_or(u32::MAX));
         lock(&self.workers).push(worker);
     }
 
-    /// Every worker.
     pub fn workers(&self) -> Vec<WorkerHandle> {
         lock(&self.workers).clone()
     }
@@ -297,7 +262,6 @@ fn wall_ms() -> f64 {
 pub struct Undelivered(Arc<Shared>);
 
 impl Undelivered {
-    /// Counts one more.
     pub fn count(shared: &Arc<Shared>) -> Undelivered {
         shared.undelivered.send_modify(|count| *count += 1);
         Undelivered(shared.clone())

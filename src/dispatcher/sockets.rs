@@ -9,25 +9,16 @@ use tokio::sync::mpsc;
 use url::Url;
 
 use crate::dispatcher::events::Event;
-use crate::dispatcher::job::JobTask;
-use crate::dispatcher::job::Offer;
-use crate::dispatcher::machine::Input;
-use crate::dispatcher::machine::Token;
-use crate::dispatcher::shared::Message;
-use crate::dispatcher::shared::Shared;
-use crate::error::Code;
-use crate::error::Error;
+use crate::dispatcher::job::{JobTask, Offer};
+use crate::dispatcher::machine::{Input, Token};
+use crate::dispatcher::shared::{Message, Shared};
+use crate::error::{Code, Error};
 use crate::id::JobId;
 use crate::token::Claims;
-use crate::worker::Answer;
-use crate::worker::JobStatus;
-use crate::worker::JobType;
-use crate::worker::Permissions;
-use crate::worker::Reason;
-use crate::worker::Worker;
-use crate::worker::WorkerEvent;
-use crate::worker::WorkerHandle;
-use crate::worker::WorkerOptions;
+use crate::worker::{
+    Answer, JobStatus, JobType, Permissions, Reason, Worker, WorkerEvent, WorkerHandle,
+    WorkerOptions,
+};
 
 /// How long a token lives that does not say so: LiveKit's own hour.
 const TOKEN_LIFE_MS: i64 = 3_600_000;

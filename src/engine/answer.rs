@@ -5,20 +5,15 @@
 use std::sync::Arc;
 
 use crate::engine::abi::Handle;
-use crate::engine::convert;
 use crate::engine::membership::Membership;
-use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::publication::Publication;
 use crate::engine::router::Router;
-use crate::engine::ParticipantInfo;
-use crate::engine::PublicationInfo;
-use crate::engine::RoomInfo;
+use crate::engine::{convert, proto, ParticipantInfo, PublicationInfo, RoomInfo};
 use crate::redact::scrub;
 
 /// What became of a request.
 pub(super) enum Answer {
-    /// Done.
     Done,
     /// Not done, for the library's reason.
     Failed(String),

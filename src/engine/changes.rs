@@ -7,8 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::engine::EngineError;
 
@@ -24,7 +23,6 @@ impl Changes {
         Changes(Arc::new(Semaphore::new(MOST as usize)))
     }
 
-    /// One more change.
     pub(super) async fn begin(&self) -> Result<Change, EngineError> {
         let permits = self.0.clone().acquire_many_owned(2).await;
         permits

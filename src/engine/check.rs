@@ -5,12 +5,9 @@
 
 use url::Url;
 
-use crate::engine::AudioSourceOptions;
-use crate::engine::AudioStreamOptions;
-use crate::engine::ConnectOptions;
-use crate::engine::EngineError;
-use crate::engine::IceServer;
-use crate::engine::PublishOptions;
+use crate::engine::{
+    AudioSourceOptions, AudioStreamOptions, ConnectOptions, EngineError, IceServer, PublishOptions,
+};
 
 /// The library paces and mixes in steps of this many milliseconds.
 pub(super) const TICK_MS: u32 = 10;

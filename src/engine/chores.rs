@@ -2,19 +2,17 @@
 //!
 //! Decides nothing. The thread starts with the first chore and ends with the router; refuses to wait for answers.
 
-use std::sync::mpsc;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{mpsc, Arc};
+
+use parking_lot::Mutex;
 
 use crate::engine::abi::Handle;
-use crate::engine::router::lock;
-use crate::engine::router::Router;
+use crate::engine::router::{lock, Router};
 
 /// One thing to do.
 pub(super) enum Chore {
     /// Leave a room nobody holds any more, then give its handles back.
     Leave(u64, Vec<Handle>),
-    /// Give handles back.
     GiveBack(Vec<Handle>),
 }
 

@@ -4,12 +4,9 @@
 
 use std::collections::HashMap;
 
-use crate::engine::proto;
-use crate::engine::ParticipantInfo;
-use crate::engine::ParticipantPermission;
-use crate::engine::PublicationInfo;
-use crate::engine::RoomInfo;
-use crate::engine::TrackInfo;
+use crate::engine::{
+    proto, ParticipantInfo, ParticipantPermission, PublicationInfo, RoomInfo, TrackInfo,
+};
 
 pub(super) fn room(info: proto::RoomInfo) -> RoomInfo {
     RoomInfo {

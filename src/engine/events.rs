@@ -9,25 +9,20 @@
 use std::sync::Arc;
 
 use crate::engine::abi::Handle;
-use crate::engine::convert;
-use crate::engine::memory;
-use crate::engine::proto;
 use crate::engine::proto::data_packet_received::Value;
 use crate::engine::proto::room_event::Message;
 use crate::engine::proto::DisconnectReason;
 use crate::engine::publication::Publication;
 use crate::engine::router::Router;
 use crate::engine::track::Track;
-use crate::engine::EngineEvent;
+use crate::engine::{convert, memory, proto, EngineEvent};
 
 /// What to do about an event.
 #[allow(clippy::large_enum_variant)] // it lives for one call
 pub(super) enum Meaning {
-    /// Hand it on.
     Event(EngineEvent),
     /// The room has ended, for this reason if the library gave one.
     Ended(Option<DisconnectReason>),
-    /// Nothing.
     Nothing,
 }
 

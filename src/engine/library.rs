@@ -7,13 +7,10 @@
 use std::ffi::c_char;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
-use std::path::PathBuf;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::path::{Path, PathBuf};
 
-use sha2::Digest;
-use sha2::Sha256;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
 
 use crate::engine::abi::Abi;
 use crate::engine::EngineError;
@@ -76,7 +73,7 @@ static DIRECTORY: Mutex<Option<PathBuf>> = Mutex::new(None);
 
 /// Where to look for the library unless `ROOMHOOK_ENGINE_PATH` names the file: the folder of the addon.
 pub fn set_library_dir(dir: PathBuf) {
-    *DIRECTORY.lock().unwrap_or_else(PoisonError::into_inner) = Some(dir);
+    *DIRECTORY.lock() = Some(dir);
 }
 
 /// The absolute path of the library's file.
@@ -85,7 +82,7 @@ pub(super) fn locate() -> Result<PathBuf, EngineError> {
         .filter(|path| !path.is_empty())
         .map(PathBuf::from);
     let beside = || {
-        let dir = DIRECTORY.lock().unwrap_or_else(PoisonError::into_inner);
+        let dir = DIRECTORY.lock();
         dir.as_ref().map(|dir| dir.join(FILE_NAME))
     };
     let path = named.or_else(beside).ok_or_else(|| {
@@ -153,7 +150,6 @@ type Initialize = unsafe extern "C" fn(EventCallback, bool, *const c_char, *cons
 type Request = unsafe extern "C" fn(*const u8, usize, *mut *const u8, *mut usize) -> u64;
 type DropHandle = unsafe extern "C" fn(u64) -> bool;
 
-/// The loaded library.
 pub(super) struct Library {
     initialize: Initialize,
     request: Request,

@@ -4,9 +4,7 @@
 //! **What tells the state of a room always passes; packets of data pass while few of them wait.** Decides which packets are
 //! dropped: the newest, and it counts them. Refuses to drop anything else: the server sets how much of that there is.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -54,7 +52,6 @@ impl Load {
     }
 }
 
-/// Makes a line.
 pub fn line() -> (EventSender, EventReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(Load::default());

@@ -4,17 +4,15 @@
 //! background. Refuses every use after it has left.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::engine::abi::Handle;
 use crate::engine::chores::Chore;
-use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
-use crate::engine::router::lock;
-use crate::engine::router::Router;
-use crate::engine::router::Terms;
-use crate::engine::EngineError;
+use crate::engine::router::{lock, Router, Terms};
+use crate::engine::{proto, EngineError};
 
 const LEAVE_DEADLINE: Duration = Duration::from_secs(10);
 

@@ -39,9 +39,7 @@ mod track;
 mod words;
 
 pub use library::set_library_dir;
-pub use line::line;
-pub use line::EventReceiver;
-pub use line::EventSender;
+pub use line::{line, EventReceiver, EventSender};
 pub use native::NativeEngine;
 pub use words::*;
 
@@ -125,7 +123,6 @@ pub trait EngineRoom: Send + Sync {
 
 /// Everything a join yields. Events start to flow into `events` only after this exists; nothing is missed.
 pub struct Connected {
-    /// The room.
     pub room: Arc<dyn EngineRoom>,
     /// The room's events in order. The last two are always `ConnectionStateChanged` to disconnected (unless the library
     /// said so earlier) and `Disconnected`, exactly once; then the channel closes. Packets of data that nobody reads are
@@ -133,7 +130,6 @@ pub struct Connected {
     pub events: EventReceiver,
     /// The room's state at the join.
     pub info: RoomInfo,
-    /// The local participant.
     pub local: ParticipantInfo,
     /// Who is there already, with what they publish.
     pub participants: Vec<(ParticipantInfo, Vec<Arc<dyn EnginePublication>>)>,

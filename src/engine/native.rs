@@ -4,35 +4,23 @@
 #![allow(unsafe_code)]
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
-use crate::engine::answer::Answer;
-use crate::engine::answer::Joined;
-use crate::engine::check;
-use crate::engine::library;
+use crate::engine::answer::{Answer, Joined};
 use crate::engine::library::Library;
-use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
-use crate::engine::refusal;
 use crate::engine::room::Room;
-use crate::engine::router::lock;
-use crate::engine::router::Router;
-use crate::engine::router::Terms;
+use crate::engine::router::{lock, Router, Terms};
 use crate::engine::source::AudioSource;
 use crate::engine::track::misunderstood;
-use crate::engine::AudioSourceOptions;
-use crate::engine::ConnectOptions;
-use crate::engine::Connected;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineError;
-use crate::engine::EnginePublication;
-use crate::engine::RoomEngine;
-use crate::engine::RtcConfig;
+use crate::engine::{
+    check, library, proto, refusal, AudioSourceOptions, ConnectOptions, Connected,
+    EngineAudioSource, EngineError, EnginePublication, RoomEngine, RtcConfig,
+};
 
 /// What the library adds to a connection attempt: it waits this long for the peer connection.
 const PEER_DEADLINE: Duration = Duration::from_secs(15);
@@ -120,7 +108,6 @@ impl Drop for BoundedThreads {
     }
 }
 
-/// The library's callback.
 extern "C" fn receive(data: *const u8, length: usize) {
     let Some(router) = ROUTER.get().filter(|_| !data.is_null()) else {
         return;

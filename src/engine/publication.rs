@@ -5,13 +5,9 @@
 use std::sync::Arc;
 
 use crate::engine::abi::Handle;
-use crate::engine::convert;
-use crate::engine::proto;
 use crate::engine::router::Router;
 use crate::engine::subscription::Subscription;
-use crate::engine::EngineError;
-use crate::engine::EnginePublication;
-use crate::engine::PublicationInfo;
+use crate::engine::{convert, proto, EngineError, EnginePublication, PublicationInfo};
 
 pub(super) struct Publication {
     info: PublicationInfo,
@@ -37,7 +33,6 @@ impl Publication {
         }
     }
 
-    /// Our own.
     pub(super) fn local(handle: Handle, info: PublicationInfo) -> Publication {
         Publication {
             info,

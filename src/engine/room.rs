@@ -3,8 +3,7 @@
 //! Decides how long each wait may take. Refuses inputs the library would abort on, and every call after the room ended.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,24 +13,16 @@ use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::answer::Answer;
-use crate::engine::changes;
-use crate::engine::changes::Change;
-use crate::engine::changes::Changes;
-use crate::engine::check;
+use crate::engine::changes::{Change, Changes};
 use crate::engine::membership::Membership;
-use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::publication::Publication;
-use crate::engine::router::Router;
-use crate::engine::router::Terms;
-use crate::engine::track::misunderstood;
-use crate::engine::track::Track;
-use crate::engine::DataPacket;
-use crate::engine::EngineError;
-use crate::engine::EnginePublication;
-use crate::engine::EngineRoom;
-use crate::engine::EngineTrack;
-use crate::engine::PublishOptions;
+use crate::engine::router::{Router, Terms};
+use crate::engine::track::{misunderstood, Track};
+use crate::engine::{
+    changes, check, proto, DataPacket, EngineError, EnginePublication, EngineRoom, EngineTrack,
+    PublishOptions,
+};
 
 /// A little longer than the library's own deadline of 10 s, so that its reason is the one that is reported.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(11);

@@ -6,27 +6,21 @@
 //! disconnected always precedes it.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::runtime::Handle as Runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::engine::chores::Chore;
-use crate::engine::events;
 use crate::engine::events::Meaning;
-use crate::engine::line::line;
-use crate::engine::line::EventReceiver;
-use crate::engine::line::EventSender;
-use crate::engine::proto;
+use crate::engine::line::{line, EventReceiver, EventSender};
 use crate::engine::proto::DisconnectReason;
-use crate::engine::router::lock;
-use crate::engine::router::Router;
-use crate::engine::EngineEvent;
+use crate::engine::router::{lock, Router};
+use crate::engine::{events, proto, EngineEvent};
 
 /// How long a reconnection may take before the room counts as lost.
 pub(super) const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);

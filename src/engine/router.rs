@@ -5,41 +5,30 @@
 //! Refuses to do work in the callback: it decodes, copies and enqueues; whatever can wait is left to `chores`.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicI64;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use prost::Message as _;
-use tokio::sync::oneshot;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{oneshot, OwnedSemaphorePermit};
 
-use crate::engine::abi::Abi;
-use crate::engine::abi::Handle;
-use crate::engine::answer;
+use crate::engine::abi::{Abi, Handle};
 use crate::engine::answer::Answer;
-use crate::engine::chores::Chore;
-use crate::engine::chores::Chores;
-use crate::engine::logs;
-use crate::engine::proto;
+use crate::engine::chores::{Chore, Chores};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
-use crate::engine::refusal;
 use crate::engine::rooms::Rooms;
 use crate::engine::streams::Streams;
-use crate::engine::EngineError;
+use crate::engine::{answer, logs, proto, refusal, EngineError};
 
 /// The library numbers its handles from 1 up; our ids never meet them.
 const FIRST_ID: u64 = 1 << 40;
 
 /// Locks that only guard tables stay usable after a panic elsewhere.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// Who gets an answer.
@@ -65,7 +54,6 @@ pub(super) struct Terms {
     pub(super) leaves: Option<u64>,
 }
 
-/// The router.
 pub(super) struct Router {
     abi: Box<dyn Abi>,
     next_id: AtomicU64,

@@ -7,22 +7,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::engine::abi::Handle;
-use crate::engine::check;
-use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
-use crate::engine::router::Router;
-use crate::engine::router::Terms;
-use crate::engine::track::misunderstood;
-use crate::engine::track::Track;
-use crate::engine::AudioSourceOptions;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineError;
-use crate::engine::EngineTrack;
+use crate::engine::router::{Router, Terms};
+use crate::engine::track::{misunderstood, Track};
+use crate::engine::{
+    check, proto, AudioSourceOptions, EngineAudioSource, EngineError, EngineTrack,
+};
 
 /// How much longer than its own buffer a source may take to answer.
 const MARGIN: Duration = Duration::from_secs(5);

@@ -6,16 +6,13 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::Mutex;
+
+use parking_lot::Mutex;
 
 use crate::engine::abi::Handle;
-use crate::engine::memory;
-use crate::engine::proto;
 use crate::engine::proto::audio_stream_event::Message;
-use crate::engine::router::lock;
-use crate::engine::router::Router;
-use crate::engine::AudioSink;
-use crate::engine::EngineAudioStream;
+use crate::engine::router::{lock, Router};
+use crate::engine::{memory, proto, AudioSink, EngineAudioStream};
 
 /// The track a stream belongs to: room (`None` for a local track), whose it is, and its sid.
 #[derive(Clone)]

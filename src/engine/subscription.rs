@@ -6,16 +6,15 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::engine::abi::Handle;
-use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::router::lock;
-use crate::engine::EngineError;
+use crate::engine::{proto, EngineError};
 
 /// How far apart two wishes are told. Their tasks start within microseconds where the library is not starved.
 pub(super) const APART: Duration = Duration::from_millis(100);

@@ -8,19 +8,14 @@ use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
 use crate::engine::abi::Handle;
-use crate::engine::check;
-use crate::engine::convert;
-use crate::engine::proto;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
 use crate::engine::router::Router;
 use crate::engine::streams::Origin;
-use crate::engine::AudioSink;
-use crate::engine::AudioStreamOptions;
-use crate::engine::EngineAudioStream;
-use crate::engine::EngineError;
-use crate::engine::EngineTrack;
-use crate::engine::TrackInfo;
+use crate::engine::{
+    check, convert, proto, AudioSink, AudioStreamOptions, EngineAudioStream, EngineError,
+    EngineTrack, TrackInfo,
+};
 
 const KIND_AUDIO: i32 = proto::TrackKind::KindAudio as i32;
 

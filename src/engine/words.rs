@@ -55,14 +55,11 @@ pub struct RtcConfig {
     pub ice_transport_type: Option<i32>,
     /// 0 once, 1 continually; `None` = the library's default.
     pub continual_gathering_policy: Option<i32>,
-    /// ICE servers.
     pub ice_servers: Vec<IceServer>,
 }
 
-/// One ICE server.
 #[derive(Clone, Debug)]
 pub struct IceServer {
-    /// Its URLs.
     pub urls: Vec<String>,
     /// User name, empty if none.
     pub username: String,
@@ -76,9 +73,7 @@ pub struct IceServer {
 pub struct RoomInfo {
     /// `RM_…`; absent until the server tells.
     pub sid: Option<String>,
-    /// The room's name.
     pub name: String,
-    /// The room's metadata.
     pub metadata: String,
     /// Seconds after creation at which an empty room closes.
     pub empty_timeout: u32,
@@ -88,9 +83,7 @@ pub struct RoomInfo {
     pub max_participants: u32,
     /// When the room was created, epoch milliseconds.
     pub creation_time: i64,
-    /// Participants now.
     pub num_participants: u32,
-    /// Publishers now.
     pub num_publishers: u32,
     /// Whether the room is being recorded.
     pub active_recording: bool,
@@ -102,13 +95,10 @@ pub struct RoomInfo {
 pub struct ParticipantInfo {
     /// `PA_…`.
     pub sid: String,
-    /// Display name.
     pub name: String,
     /// Identity, unique in the room.
     pub identity: String,
-    /// Metadata.
     pub metadata: String,
-    /// Attributes.
     pub attributes: HashMap<String, String>,
     /// ParticipantKind.
     pub kind: i32,
@@ -144,9 +134,8 @@ pub struct ParticipantPermission {
 pub struct PublicationInfo {
     /// `TR_…`.
     pub sid: String,
-    /// Track name.
     pub name: String,
-    /// TrackKind.
+    /// ParticipantKind.
     pub kind: i32,
     /// TrackSource.
     pub source: i32,
@@ -170,9 +159,8 @@ pub struct PublicationInfo {
 pub struct TrackInfo {
     /// `TR_…`; `TR_unknown` for a local track that is not published.
     pub sid: String,
-    /// Track name.
     pub name: String,
-    /// TrackKind.
+    /// ParticipantKind.
     pub kind: i32,
     /// StreamState.
     pub stream_state: i32,
@@ -221,11 +209,9 @@ pub struct PublishOptions {
 /// One data packet to send.
 #[derive(Clone, Debug)]
 pub struct DataPacket {
-    /// The bytes.
     pub payload: bytes::Bytes,
     /// Reliable and ordered, or lossy.
     pub reliable: bool,
-    /// Topic, if any.
     pub topic: Option<String>,
     /// Identities it is for; empty = everybody.
     pub destination_identities: Vec<String>,

@@ -24,10 +24,8 @@ pub const VARIABLES: [&str; 6] = [
 /// What is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GatewayError {
-    /// No key anywhere.
     #[error("apiKey is required: pass it, or set LIVEKIT_INFERENCE_API_KEY or LIVEKIT_API_KEY")]
     KeyRequired,
-    /// No secret anywhere.
     #[error(
         "apiSecret is required: pass it, or set LIVEKIT_INFERENCE_API_SECRET or LIVEKIT_API_SECRET"
     )]
@@ -37,7 +35,6 @@ pub enum GatewayError {
     Url {
         /// The option or variable.
         origin: &'static str,
-        /// What was expected.
         expected: &'static str,
     },
 }
@@ -45,9 +42,7 @@ pub enum GatewayError {
 /// The key and the secret that sign tokens.
 #[derive(Clone, Debug)]
 pub struct Keys {
-    /// The API key.
     pub api_key: String,
-    /// The API secret.
     pub api_secret: Secret<String>,
 }
 

@@ -5,10 +5,7 @@
 #![forbid(unsafe_code)]
 
 use crate::inference::merge::Header;
-use crate::inference::name::DropReason;
-use crate::inference::name::HeaderName;
-use crate::inference::name::HeaderValue;
-use crate::inference::name::API_KEY_NAME;
+use crate::inference::name::{DropReason, HeaderName, HeaderValue, API_KEY_NAME};
 
 /// How many headers the hooks of one turn may add together.
 pub const MAX_HOOK_HEADERS: usize = 64;

@@ -5,20 +5,16 @@
 
 #![forbid(unsafe_code)]
 
-use crate::inference::name::DropReason;
-use crate::inference::name::HeaderName;
-use crate::inference::name::HeaderValue;
+use crate::inference::name::{DropReason, HeaderName, HeaderValue};
 
 /// One header as it was given: name and value, `None` = skip.
 pub type Given<'a> = (&'a str, Option<&'a str>);
 
-/// A merged header.
 pub type Header = (HeaderName, HeaderValue);
 
 /// What one request is made of, lowest precedence first.
 #[derive(Clone, Debug, Default)]
 pub struct Layers<'a> {
-    /// The SDK's User-Agent.
     pub user_agent: &'a str,
     /// What hooks added; they were checked when they were captured.
     pub hook: &'a [Header],

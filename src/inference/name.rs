@@ -98,7 +98,6 @@ impl HeaderName {
         &self.spelled
     }
 
-    /// In lower case.
     pub fn lower(&self) -> &str {
         &self.lower
     }

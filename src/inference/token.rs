@@ -4,8 +4,7 @@
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine as _;
-use hmac::Hmac;
-use hmac::Mac;
+use hmac::{Hmac, Mac};
 use serde::Serialize;
 use sha2::Sha256;
 

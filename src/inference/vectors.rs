@@ -5,22 +5,10 @@ use std::collections::HashMap;
 use serde_json::Value;
 
 use crate::id::Secret;
-use crate::inference::encode;
-use crate::inference::gateway;
-use crate::inference::hook;
-use crate::inference::merge;
-use crate::inference::merge::Given;
-use crate::inference::merge::Header;
-use crate::inference::merge::Layers;
-use crate::inference::metadata;
-use crate::inference::metadata::JobView;
-use crate::inference::metadata::Priority;
-use crate::inference::metadata::RoomState;
-use crate::inference::name;
-use crate::inference::name::DropReason;
-use crate::inference::name::HeaderName;
-use crate::inference::name::HeaderValue;
-use crate::inference::quota;
+use crate::inference::merge::{Given, Header, Layers};
+use crate::inference::metadata::{JobView, Priority, RoomState};
+use crate::inference::name::{DropReason, HeaderName, HeaderValue};
+use crate::inference::{encode, gateway, hook, merge, metadata, name, quota};
 
 fn cases(section: &str) -> Vec<Value> {
     let file: Value = serde_json::from_str(include_str!("../../tests/vectors/headers.json"))

@@ -3,14 +3,9 @@
 
 use std::collections::VecDeque;
 
-use crate::job::AbortReason;
-use crate::job::Conflict;
-use crate::job::Input;
-use crate::job::Limits;
-use crate::job::Outcome;
-use crate::job::Output;
-use crate::job::Report;
-use crate::job::TerminationReason;
+use crate::job::{
+    AbortReason, Conflict, Input, Limits, Outcome, Output, Report, TerminationReason,
+};
 
 /// One job.
 ///

@@ -12,14 +12,10 @@ mod redact;
 mod tests;
 
 pub use machine::Machine;
-pub use reason::AbortReason;
-pub use reason::DisconnectReason;
-pub use reason::TerminationReason;
-pub use redact::redact;
-pub use redact::MAX_ERROR_BYTES;
+pub use reason::{AbortReason, DisconnectReason, TerminationReason};
+pub use redact::{redact, MAX_ERROR_BYTES};
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How long a job may take. Milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +42,6 @@ pub enum Input {
     Connected,
     /// The room could not be connected; the entry function may try again.
     ConnectFailed {
-        /// Why, redacted.
         reason: String,
     },
     /// The entry function returned.
@@ -62,7 +57,6 @@ pub enum Input {
     Complete,
     /// The entry function called `fail(reason)`.
     Fail {
-        /// The reason, redacted.
         reason: String,
     },
     /// The room is gone.
@@ -76,7 +70,6 @@ pub enum Input {
     },
     /// The shutdown functions are done.
     WoundDown,
-    /// Time passed.
     Tick,
 }
 
@@ -87,7 +80,6 @@ pub enum Outcome {
     /// The job did what it was for.
     #[serde(rename = "JS_SUCCESS")]
     Success,
-    /// It did not.
     #[serde(rename = "JS_FAILED")]
     Failed {
         /// Why; at most 1 KiB.
@@ -136,9 +128,7 @@ pub enum Output {
     Abort(AbortReason),
     /// Run the shutdown functions, then say `WoundDown`.
     WindDown,
-    /// Report a status.
     Post(Report),
-    /// Leave the room.
     Leave,
     /// The job is over and holds nothing any more. `None` = it was never taken.
     Finished(Option<Outcome>),

@@ -2,11 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::tests::fail;
-use super::tests::gone;
-use super::tests::no_room;
-use super::tests::threw;
-use super::tests::LIMITS;
+use super::tests::{fail, gone, no_room, threw, LIMITS};
 use super::*;
 
 fn any_input() -> impl Strategy<Value = Input> {

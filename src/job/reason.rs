@@ -1,8 +1,7 @@
 //! The reasons a job can end for, and which of them are failures. The table is http-agents §3: the server or the agent
 //! ending the call on purpose is a success, everything else is not.
 
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Why a room was left, numbered as LiveKit's `DisconnectReason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -64,7 +63,6 @@ pub enum TerminationReason {
     DispatchDeleted,
     /// LiveKit saw the agent leave.
     AgentLeft,
-    /// The room closed.
     RoomClosed,
     /// Somebody cancelled the job.
     Cancelled,
@@ -84,7 +82,6 @@ pub enum AbortReason {
     Disconnected,
     /// The dispatcher ended the job.
     Terminated,
-    /// The agent closes.
     Closing,
     /// The job ran out of time.
     TimedOut,

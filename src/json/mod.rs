@@ -28,7 +28,6 @@ pub struct Flaw {
 /// One value, as far as a reader of known fields needs it: containers have been checked and passed over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
-    /// A string.
     Text(Text<'a>),
     /// A number, as it was written.
     Number(&'a str),
@@ -36,9 +35,7 @@ pub enum Value<'a> {
     Bool(bool),
     /// `null`.
     Null,
-    /// An object.
     Object,
-    /// An array.
     Array,
 }
 

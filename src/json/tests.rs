@@ -4,9 +4,8 @@ use std::collections::HashSet;
 use std::fmt;
 
 use proptest::prelude::*;
-use serde::de;
 use serde::de::DeserializeSeed;
-use serde::Deserializer;
+use serde::{de, Deserializer};
 
 use super::*;
 

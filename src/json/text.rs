@@ -27,7 +27,6 @@ impl<'a> Text<'a> {
         (!self.escaped).then_some(self.written)
     }
 
-    /// The string.
     #[inline]
     pub fn decode(&self) -> Cow<'a, str> {
         match self.plain() {

@@ -8,21 +8,13 @@
 mod record;
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
+use std::sync::{Arc, OnceLock};
 
-use serde_json::Map;
-use serde_json::Value;
-use tracing::Event;
-use tracing::Subscriber;
-use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::Context;
-use tracing_subscriber::layer::Layer;
-use tracing_subscriber::layer::SubscriberExt;
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::{Map, Value};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 use tracing_subscriber::registry::Registry;
 use tracing_subscriber::reload;
 
@@ -81,7 +73,6 @@ impl Waiting {
     }
 }
 
-/// The queue.
 #[derive(Clone, Default)]
 pub struct Logs {
     waiting: Arc<Mutex<Waiting>>,
@@ -129,7 +120,7 @@ impl Logs {
     }
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.waiting.lock()
     }
 }
 
@@ -174,8 +165,7 @@ pub fn set_level(level: LevelFilter) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::sync::atomic::AtomicUsize;
-    use std::sync::atomic::Ordering;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
     fn record(number: u64) -> Record {
         let fields = Map::from_iter([("number".to_owned(), Value::from(number))]);

@@ -5,24 +5,19 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 
 use serde::Serialize;
-use serde_json::Map;
-use serde_json::Value;
-use tracing::field::Field;
-use tracing::field::Visit;
-use tracing::Event;
-use tracing::Level;
+use serde_json::{Map, Value};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Level};
 
 use crate::redact::scrub;
 
 /// The longest text of a record, in bytes; the rest is cut off.
 const MAX_TEXT_BYTES: usize = 16 * 1024;
 
-/// One record.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Record {
     /// `error`, `warn`, `info`, `debug` or `trace`.
     pub level: &'static str,
-    /// What happened.
     pub message: String,
     /// The facts; `target` is the module that wrote the record.
     pub fields: Map<String, Value>,

@@ -5,26 +5,18 @@
 //! decides whether to open again.
 
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use parking_lot::Mutex;
 use tokio::sync::mpsc::error::TryRecvError;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
 use crate::net::ws;
-use crate::net::ws::Frame;
-use crate::net::ws::Outgoing;
-use crate::net::ws::SendError;
-use crate::net::ws::WsError;
-use crate::net::ws::WsOptions;
-use crate::net::ws::WsReceiver;
-use crate::net::ws::WsSender;
+use crate::net::ws::{Frame, Outgoing, SendError, WsError, WsOptions, WsReceiver, WsSender};
 
 /// The limits of one socket.
 #[derive(Clone, Debug)]
@@ -53,10 +45,8 @@ impl Default for DuplexOptions {
     }
 }
 
-/// A received message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// Text.
     Text(String),
     /// Bytes.
     Binary(Bytes),
@@ -67,7 +57,6 @@ pub enum Incoming {
 pub enum End {
     /// The peer closed it, with its close code or without one.
     Peer(Option<u16>),
-    /// We closed it.
     Local,
     /// The peer did not answer a ping.
     Silent,
@@ -88,7 +77,6 @@ pub type Wake = Arc<dyn Fn() + Send + Sync>;
 pub enum Found {
     /// These messages, at least one.
     Messages(Vec<Incoming>),
-    /// Nothing yet.
     Nothing,
     /// There will be no more.
     End,
@@ -208,11 +196,7 @@ impl Duplex {
     /// Says goodbye and returns when the connection is gone, after the close timeout at the latest. Repeating waits for
     /// the same end.
     pub async fn close(&self, code: u16, reason: &str) {
-        let goodbye = self
-            .goodbye
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let goodbye = self.goodbye.lock().take();
         if let Some(goodbye) = goodbye {
             let reason = reason.to_owned();
             // The pump is gone only after it has told the end.

@@ -7,21 +7,13 @@ use std::error::Error as StdError;
 use std::io;
 use std::time::Duration;
 
-use bytes::Bytes;
-use bytes::BytesMut;
-use reqwest::header::HeaderMap;
-use reqwest::header::HeaderName;
-use reqwest::header::HeaderValue;
-use reqwest::header::CONTENT_TYPE;
-use reqwest::header::RETRY_AFTER;
-use reqwest::redirect;
-use reqwest::Client;
-use reqwest::Response;
+use bytes::{Bytes, BytesMut};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE, RETRY_AFTER};
+use reqwest::{redirect, Client, Response};
 use url::Url;
 
-use crate::net::address;
 use crate::net::address::AddressError;
-use crate::net::tls;
+use crate::net::{address, tls};
 
 /// What every request of one client has in common.
 #[derive(Clone, Debug)]
@@ -48,7 +40,6 @@ impl Default for HttpOptions {
 /// What came back. Any status is an answer, 3xx and 5xx too.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The status code.
     pub status: u16,
     /// `Retry-After` as sent: seconds or an HTTP date.
     pub retry_after: Option<String>,

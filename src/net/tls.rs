@@ -6,13 +6,11 @@
 //! The crypto provider is named here and not installed for the whole process, which belongs to the user.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
-use rustls::ClientConfig;
-use rustls::RootCertStore;
+use rustls::{ClientConfig, RootCertStore};
 use rustls_native_certs::load_certs_from_paths;
 
 const EXTRA: &str = "NODE_EXTRA_CA_CERTS";

@@ -4,49 +4,33 @@
 //! Refuses redirects, compression, and messages above the limit. Whether silence means a dead peer is decided by the
 //! caller, who is shown pings and pongs for it.
 
-use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use std::{fmt, io};
 
 use bytes::Bytes;
-use futures_util::stream::SplitSink;
-use futures_util::stream::SplitStream;
-use futures_util::SinkExt;
-use futures_util::StreamExt;
-use socket2::SockRef;
-use socket2::TcpKeepalive;
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
-use tokio_tungstenite::client_async_tls_with_config;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::error::TlsError;
 use tokio_tungstenite::tungstenite::handshake::client::Request;
-use tokio_tungstenite::tungstenite::http::HeaderName;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
+use tokio_tungstenite::tungstenite::http::{HeaderName, HeaderValue};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
-use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
-use tokio_tungstenite::tungstenite::Error as TungsteniteError;
-use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::Connector;
-use tokio_tungstenite::MaybeTlsStream;
-use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, WebSocketConfig};
+use tokio_tungstenite::tungstenite::{Error as TungsteniteError, Message};
+use tokio_tungstenite::{client_async_tls_with_config, Connector, MaybeTlsStream, WebSocketStream};
 use tokio_util::sync::CancellationToken;
-use url::Host;
-use url::Url;
+use url::{Host, Url};
 
-use crate::net::address;
 use crate::net::address::AddressError;
-use crate::net::outbox::outbox;
-use crate::net::outbox::Queued;
-use crate::net::outbox::Room;
-use crate::net::tls;
+use crate::net::outbox::{outbox, Queued, Room};
+use crate::net::{address, tls};
 
-pub use crate::net::outbox::Outgoing;
-pub use crate::net::outbox::SendError;
-pub use crate::net::outbox::WsSender;
+pub use crate::net::outbox::{Outgoing, SendError, WsSender};
 
 /// How long the peer may take to end the stream after goodbyes were exchanged.
 const FAREWELL: Duration = Duration::from_millis(250);
@@ -112,7 +96,6 @@ pub enum WsError {
 /// The response of a server that refused the upgrade.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Refusal {
-    /// Its HTTP status.
     pub status: u16,
     /// Its headers, names in lower case; those whose value is no ASCII text are left out.
     pub headers: Vec<(String, String)>,
@@ -130,9 +113,7 @@ impl fmt::Debug for Refusal {
 /// What the peer sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// A text message.
     Text(String),
-    /// A binary message.
     Binary(Bytes),
     /// A ping, already answered.
     Ping,

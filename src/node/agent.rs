@@ -10,31 +10,18 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use url::Url;
 
-use crate::agent::AddressRules;
-use crate::agent::Agent;
-use crate::agent::AgentOptions;
-use crate::agent::Answer;
-use crate::agent::Decision;
-use crate::agent::NewJob;
-use crate::agent::Received;
-use crate::agent::Steps;
-use crate::agent::TableLimits;
-use crate::agent::Ticket;
+use crate::agent::status::Delivery;
+use crate::agent::{
+    AddressRules, Agent, AgentOptions, Answer, Decision, NewJob, Received, Steps, TableLimits,
+    Ticket,
+};
 use crate::clock::SystemClock;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::id::Secret;
-use crate::job::Input;
-use crate::job::Limits;
+use crate::job::{Input, Limits};
 use crate::node::convert;
-use crate::node::error::spawn;
-use crate::node::error::throw;
-use crate::status::Delivery;
-use crate::webhook::Headers;
-use crate::webhook::Scheme;
-use crate::webhook::SecretOptions;
-use crate::webhook::Verifier;
-use crate::webhook::VerifierOptions;
+use crate::node::error::{spawn, throw};
+use crate::webhook::{Headers, Scheme, SecretOptions, Verifier, VerifierOptions};
 
 /// Answers kept beside those of running jobs: about 300 bytes each.
 const MAX_ANSWERS: usize = 20_000;

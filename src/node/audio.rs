@@ -1,45 +1,23 @@
 //! Audio as JavaScript holds it: sources, tracks, streams, and the delivery of all frames of an environment in one call a
 //! tick. A weak thread-safe function is only the doorbell; JavaScript then learns where in shared memory the frames are.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
-use std::sync::Weak;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
 
-use napi::bindgen_prelude::within_runtime_if_available;
-use napi::bindgen_prelude::ArrayBuffer;
-use napi::bindgen_prelude::Function;
-use napi::bindgen_prelude::PromiseRaw;
-use napi::threadsafe_function::ThreadsafeFunction;
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::Env;
-use napi::Status;
+use napi::bindgen_prelude::{within_runtime_if_available, ArrayBuffer, Function, PromiseRaw};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
 use napi_derive::napi;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::convert;
-use super::error::spawn;
-use super::error::throw;
+use super::error::{spawn, throw};
 use super::memory::share;
-use super::runtime::engine;
-use super::runtime::Environment;
-use crate::audio::Piece;
-use crate::audio::CHANNELS;
-use crate::audio::FRAME_SIZES_MS;
-use crate::audio::INDEX_WIDTH;
-use crate::audio::QUEUE_SIZES_MS;
-use crate::audio::SAMPLE_RATES;
+use super::runtime::{engine, Environment};
+use crate::audio::{Piece, CHANNELS, FRAME_SIZES_MS, INDEX_WIDTH, QUEUE_SIZES_MS, SAMPLE_RATES};
 use crate::engine::EngineTrack;
-use crate::error::Code;
-use crate::error::Error;
-use crate::room::AudioSource;
-use crate::room::AudioStream;
-use crate::room::FrameHub;
-use crate::room::RoomError;
-use crate::room::StreamOptions;
+use crate::error::{Code, Error};
+use crate::room::{AudioSource, AudioStream, FrameHub, RoomError, StreamOptions};
 
 /// Numbers an index begins with.
 const INDEX_HEAD: usize = 2;
@@ -122,7 +100,7 @@ fn answer(hub: &FrameHub, index: &[AtomicU32], known: &Mutex<Option<Arc<Piece>>>
     head[0].store(taken.entries as u32, Ordering::Relaxed);
     if let Some(piece) = taken.piece {
         if head[1].swap(piece.number(), Ordering::Relaxed) != piece.number() {
-            *known.lock().unwrap_or_else(PoisonError::into_inner) = Some(piece);
+            *known.lock() = Some(piece);
         }
     }
 }
@@ -131,7 +109,7 @@ fn answer(hub: &FrameHub, index: &[AtomicU32], known: &Mutex<Option<Arc<Piece>>>
 #[napi(catch_unwind)]
 pub fn audio_memory(env: &Env) -> napi::Result<Option<ArrayBuffer<'_>>> {
     let piece = Environment::of(env)?.audio.piece.clone();
-    let taken = piece.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let taken = piece.lock().take();
     taken.map(|piece| share(env, piece)).transpose()
 }
 
@@ -163,7 +141,7 @@ impl NativeTrack {
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Arc<dyn EngineTrack>>> {
-        self.track.lock().unwrap_or_else(PoisonError::into_inner)
+        self.track.lock()
     }
 
     pub(super) fn engine(&self) -> napi::Result<Arc<dyn EngineTrack>> {

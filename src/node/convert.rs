@@ -3,8 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// The largest whole number a JavaScript number holds exactly.
 pub const MAX_SAFE_INTEGER: i64 = 9_007_199_254_740_991;

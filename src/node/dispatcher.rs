@@ -3,25 +3,19 @@
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::OnceLock;
-use std::sync::PoisonError;
-use std::sync::Weak;
+use std::sync::{Arc, OnceLock, Weak};
 
 use napi::bindgen_prelude::PromiseRaw;
 use napi::Env;
 use napi_derive::napi;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::convert;
-use super::error::spawn;
-use super::error::throw;
-use crate::dispatcher::config::Config;
-use crate::dispatcher::config::ConfigError;
+use super::error::{spawn, throw};
+use crate::dispatcher::config::{Config, ConfigError};
 use crate::dispatcher::Dispatcher;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Where a started dispatcher is.
 #[napi(object)]
@@ -48,11 +42,7 @@ impl State {
     }
 
     async fn start(&self) -> Result<(SocketAddr, String), Error> {
-        let config = self
-            .config
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let config = self.config.lock().take();
         let config =
             config.ok_or_else(|| Error::new(Code::Closed, "a dispatcher is started once"))?;
         let aborted = || Error::new(Code::Aborted, "the dispatcher was closed while it started");

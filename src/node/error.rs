@@ -1,17 +1,12 @@
 //! How a core error becomes a JavaScript `Error`: `name`, `code`, `retryable`, `cause`, for a throw and for a rejection.
-//! It chooses no class and no stack (`ts/native.ts` does), and lets no panic of a future reach the process.
+//! It chooses no class and no stack (`ts/base/native.ts` does), and lets no panic of a future reach the process.
 
 use std::cell::RefCell;
 use std::error::Error as StdError;
 use std::future::Future;
 
-use napi::bindgen_prelude::JsObjectValue;
-use napi::bindgen_prelude::Object;
-use napi::bindgen_prelude::PromiseRaw;
-use napi::bindgen_prelude::ToNapiValue;
-use napi::Env;
-use napi::JsValue;
-use napi::Status;
+use napi::bindgen_prelude::{JsObjectValue, Object, PromiseRaw, ToNapiValue};
+use napi::{Env, JsValue, Status};
 use napi_derive::napi;
 
 use crate::contain;

@@ -6,13 +6,10 @@ use std::collections::HashMap;
 
 use napi_derive::napi;
 
-use crate::error::Code;
-use crate::error::Error;
-use crate::inference::attempt::Outcome;
-use crate::inference::attempt::RetryPolicy;
-use crate::inference::gateway;
+use crate::error::{Code, Error};
+use crate::inference::attempt::{Outcome, RetryPolicy};
 use crate::inference::gateway::Keys;
-use crate::inference::token;
+use crate::inference::{gateway, token};
 use crate::node::convert;
 use crate::node::error::throw;
 use crate::retry::parse_retry_after;

@@ -3,11 +3,9 @@
 
 use napi_derive::napi;
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::inference::attempt::is_retryable_status;
-use crate::net::ws::Refusal;
-use crate::net::ws::WsError;
+use crate::net::ws::{Refusal, WsError};
 use crate::retry::parse_retry_after;
 
 /// Says when to come again.

@@ -2,47 +2,27 @@
 //!
 //! How an attempt to open ends is a value, not an error: the status of a refused upgrade has to cross too.
 
-use std::panic::catch_unwind;
-use std::panic::AssertUnwindSafe;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::panic::{catch_unwind, AssertUnwindSafe};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use napi::bindgen_prelude::Array;
-use napi::bindgen_prelude::BufferSlice;
-use napi::bindgen_prelude::Function;
-use napi::bindgen_prelude::JsValuesTupleIntoVec;
-use napi::bindgen_prelude::PromiseRaw;
-use napi::bindgen_prelude::Uint8Array;
-use napi::threadsafe_function::ThreadsafeFunction;
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::Env;
-use napi::JsValue;
-use napi::Status;
+use napi::bindgen_prelude::{
+    Array, BufferSlice, Function, JsValuesTupleIntoVec, PromiseRaw, Uint8Array,
+};
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, JsValue, Status};
 use napi_derive::napi;
 use tokio_util::sync::CancellationToken;
 use url::Url;
 
-use crate::error::Code;
-use crate::error::Error;
-use crate::net::duplex::Duplex;
-use crate::net::duplex::DuplexOptions;
-use crate::net::duplex::End;
-use crate::net::duplex::Found;
-use crate::net::duplex::Incoming;
-use crate::net::duplex::Wake;
-use crate::net::ws::Outgoing;
-use crate::net::ws::SendError;
-use crate::net::ws::WsOptions;
+use crate::error::{Code, Error};
+use crate::net::duplex::{Duplex, DuplexOptions, End, Found, Incoming, Wake};
+use crate::net::ws::{Outgoing, SendError, WsOptions};
 use crate::node::convert;
-use crate::node::error::spawn;
-use crate::node::error::throw;
+use crate::node::error::{spawn, throw};
 use crate::node::inference::pairs;
-use crate::node::inference_opened::failed;
-use crate::node::inference_opened::opened;
-use crate::node::inference_opened::InferenceSocketOpened;
+use crate::node::inference_opened::{failed, opened, InferenceSocketOpened};
 use crate::node::runtime::Environment;
 
 /// One hour: no limit of a socket is longer.

@@ -3,21 +3,16 @@
 
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 use napi::bindgen_prelude::Function;
-use napi::threadsafe_function::ThreadsafeFunction;
-use napi::threadsafe_function::ThreadsafeFunctionCallMode;
-use napi::Env;
-use napi::Status;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
 use napi_derive::napi;
+use parking_lot::{Mutex, MutexGuard};
 use tracing_subscriber::filter::LevelFilter;
 
 use super::error::throw;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::logs;
 use crate::logs::Bell;
 
@@ -36,7 +31,7 @@ struct Listener {
 static LISTENERS: Mutex<Vec<Listener>> = Mutex::new(Vec::new());
 
 fn listeners() -> MutexGuard<'static, Vec<Listener>> {
-    LISTENERS.lock().unwrap_or_else(PoisonError::into_inner)
+    LISTENERS.lock()
 }
 
 fn apply(listeners: &[Listener]) {

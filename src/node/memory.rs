@@ -9,8 +9,7 @@ use napi::Env;
 
 use super::error::throw;
 use crate::audio::Piece;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// Numbers in one place that does not move while the owner lives, written through atomics only.
 pub(super) trait Atomics: Send + Sync + 'static {

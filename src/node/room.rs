@@ -2,12 +2,10 @@
 //! and the calls of a joined room. Options arrive complete and checked by `ts/room`; ranges are checked again here.
 
 use std::collections::HashMap;
-use std::sync::Arc;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use napi::bindgen_prelude::Buffer;
-use napi::bindgen_prelude::PromiseRaw;
+use napi::bindgen_prelude::{Buffer, PromiseRaw};
 use napi::Env;
 use napi_derive::napi;
 use tokio::runtime::Handle;
@@ -15,21 +13,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::audio::NativeTrack;
 use super::convert;
-use super::error::spawn;
-use super::error::throw;
-use super::room_options::connect_options;
-use super::room_options::publish_options;
-use super::room_options::NativeConnectOptions;
-use super::room_options::NativePublishOptions;
-use super::runtime::engine;
-use super::runtime::Environment;
-use crate::engine::ConnectOptions;
-use crate::engine::DataPacket;
-use crate::error::Code;
-use crate::error::Error;
-use crate::room::Room;
-use crate::room::RoomError;
-use crate::room::RoomEvent;
+use super::error::{spawn, throw};
+use super::room_options::{
+    connect_options, publish_options, NativeConnectOptions, NativePublishOptions,
+};
+use super::runtime::{engine, Environment};
+use crate::engine::{ConnectOptions, DataPacket};
+use crate::error::{Code, Error};
+use crate::room::{Room, RoomError, RoomEvent};
 
 /// Events of a room: a JSON array, and the payloads of its `dataReceived` events one after the other.
 #[napi(object)]

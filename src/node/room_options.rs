@@ -4,10 +4,7 @@
 use napi_derive::napi;
 
 use super::convert;
-use crate::engine::ConnectOptions;
-use crate::engine::IceServer;
-use crate::engine::PublishOptions;
-use crate::engine::RtcConfig;
+use crate::engine::{ConnectOptions, IceServer, PublishOptions, RtcConfig};
 use crate::error::Error;
 
 /// How a room is joined, complete.

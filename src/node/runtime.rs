@@ -4,20 +4,16 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use napi::Env;
 use napi_derive::napi;
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use super::audio;
 use super::room::Membership;
-use crate::engine::set_library_dir;
-use crate::engine::NativeEngine;
-use crate::engine::RoomEngine;
+use crate::engine::{set_library_dir, NativeEngine, RoomEngine};
 
 thread_local! {
     // Keyed by the environment's address: one thread may host several (vm contexts), each with its own end.
@@ -52,14 +48,13 @@ impl Environment {
 
     /// Remembers a room so that it is left when the environment ends.
     pub(super) fn remember(&self, member: &Arc<Membership>) {
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut members = self.members.lock();
         members.retain(|member| member.strong_count() > 0);
         members.push(Arc::downgrade(member));
     }
 
     fn end(&self) {
-        let members =
-            std::mem::take(&mut *self.members.lock().unwrap_or_else(PoisonError::into_inner));
+        let members = std::mem::take(&mut *self.members.lock());
         for member in members.iter().filter_map(Weak::upgrade) {
             member.abandon();
         }

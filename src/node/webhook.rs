@@ -1,27 +1,18 @@
 //! Webhook verification and signing for JavaScript. One synchronous call judges the received bytes and says where the
 //! fields stand in them; JavaScript cuts them out. Building the object here would cost more than all the rest.
 
-use napi::bindgen_prelude::External;
-use napi::bindgen_prelude::Utf16String;
+use napi::bindgen_prelude::{External, Utf16String};
 use napi_derive::napi;
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::error::Error;
-use crate::node::agent::secret_options;
-use crate::node::agent::NativeAgentSecret;
+use crate::node::agent::{secret_options, NativeAgentSecret};
 use crate::node::convert;
 use crate::node::error::throw;
 use crate::webhook;
-use crate::webhook::Checked;
-use crate::webhook::Headers;
-use crate::webhook::Line;
-use crate::webhook::Place;
-use crate::webhook::Scheme;
-use crate::webhook::Secrets;
-use crate::webhook::Verifier;
-use crate::webhook::VerifierOptions;
-use crate::webhook::PLACES;
+use crate::webhook::{
+    Checked, Headers, Line, Place, Scheme, Secrets, Verifier, VerifierOptions, PLACES,
+};
 
 const DAY_S: i64 = 24 * 60 * 60;
 const MAX_SECONDS: i64 = convert::MAX_SAFE_INTEGER / 1_000;

@@ -1,18 +1,14 @@
 //! Streams and sources over the fake engine: one batch a tick, what is dropped, what ends, what is refused.
 
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
 use crate::audio::INDEX_WIDTH;
-use crate::engine::fake::Call;
-use crate::engine::fake::FakeEngine;
+use crate::engine::fake::{Call, FakeEngine};
 use crate::engine::TrackInfo;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 fn code<T>(result: Result<T, RoomError>) -> Code {
     match result {

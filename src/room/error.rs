@@ -3,8 +3,7 @@
 
 use crate::audio::FormatError;
 use crate::engine::EngineError;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 /// What can go wrong with a room.
 #[derive(Debug, thiserror::Error)]
@@ -18,17 +17,13 @@ pub enum RoomError {
     /// Something was asked of a joined room, and it failed.
     #[error("{what} failed: {source}")]
     Call {
-        /// What was attempted.
         what: &'static str,
         /// What the engine said.
         source: EngineError,
     },
     /// The room ended before, or while, something was asked of it.
     #[error("{what} needs a connected room, and this one is disconnected")]
-    Disconnected {
-        /// What was attempted.
-        what: &'static str,
-    },
+    Disconnected { what: &'static str },
     /// A sid that is not a publication of this room.
     #[error("the room has no such publication; it may have been unpublished")]
     UnknownPublication,

@@ -6,10 +6,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::engine::ParticipantInfo;
-use crate::engine::PublicationInfo;
-use crate::engine::RoomInfo;
-use crate::engine::TrackInfo;
+use crate::engine::{ParticipantInfo, PublicationInfo, RoomInfo, TrackInfo};
 
 /// One event of a room. Identities name participants, sids name publications; enum-like integers are LiveKit's.
 #[derive(Clone, Debug, Serialize)]
@@ -172,9 +169,7 @@ impl RoomEvent {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Snapshot {
-    /// The room.
     pub room: RoomInfo,
-    /// The local participant.
     pub local: ParticipantInfo,
     /// Who was there already.
     pub participants: Vec<SnapshotParticipant>,
@@ -184,9 +179,7 @@ pub struct Snapshot {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SnapshotParticipant {
-    /// Who.
     pub participant: ParticipantInfo,
-    /// What they published.
     pub publications: Vec<PublicationInfo>,
 }
 

@@ -3,22 +3,15 @@
 //! everything.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::audio::Format;
-use crate::audio::FrameBatch;
-use crate::audio::Taken;
+use crate::audio::{Format, FrameBatch, Taken};
 use crate::engine::AudioSink;
 use crate::room::stream::StreamOptions;
 
@@ -82,7 +75,7 @@ fn usual_tick(streams: usize) -> Duration {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 impl FrameHub {

@@ -16,29 +16,22 @@ mod audio_tests;
 mod tests;
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
 
 pub use error::RoomError;
-pub use event::RoomEvent;
-pub use event::Snapshot;
-pub use event::SnapshotParticipant;
+pub use event::{RoomEvent, Snapshot, SnapshotParticipant};
 pub use frames::FrameHub;
 pub use queue::EventCounters;
 pub use source::AudioSource;
-pub use stream::AudioStream;
-pub use stream::StreamOptions;
+pub use stream::{AudioStream, StreamOptions};
 
-use crate::engine::ConnectOptions;
-use crate::engine::DataPacket;
-use crate::engine::EngineRoom;
-use crate::engine::EngineTrack;
-use crate::engine::PublicationInfo;
-use crate::engine::PublishOptions;
-use crate::engine::RoomEngine;
+use crate::engine::{
+    ConnectOptions, DataPacket, EngineRoom, EngineTrack, PublicationInfo, PublishOptions,
+    RoomEngine,
+};
 
 use state::Shared;
 

@@ -2,14 +2,11 @@
 //! the unread one about the same thing, lossy data gives way to newer lossy data; what was not delivered is counted.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use crate::room::event::Pressure;
-use crate::room::event::RoomEvent;
+use crate::room::event::{Pressure, RoomEvent};
 
 /// Events kept until they are read.
 const CAPACITY: usize = 1_024;
@@ -54,7 +51,7 @@ impl EventQueue {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Adds an event, waiting for room if it must not be lost. `false` when nobody will ever read it.

@@ -1,23 +1,15 @@
 //! A source of local audio. It checks every frame before the media library sees it, hands over one at a time in order,
 //! and drops what still waits when the queue is cleared. It refuses to hold more waiting frames than a limit.
 
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::AtomicUsize;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use crate::audio::check_queue_size;
-use crate::audio::Format;
-use crate::engine::AudioSourceOptions;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineTrack;
-use crate::engine::RoomEngine;
+use crate::audio::{check_queue_size, Format};
+use crate::engine::{AudioSourceOptions, EngineAudioSource, EngineTrack, RoomEngine};
 use crate::room::error::RoomError;
 
 /// Captures that may wait for their turn.
@@ -38,7 +30,6 @@ pub struct AudioSource {
 }
 
 impl AudioSource {
-    /// Makes a source.
     pub fn new(
         engine: &dyn RoomEngine,
         sample_rate: u32,
@@ -125,7 +116,7 @@ impl AudioSource {
     }
 
     fn lock_engine(&self) -> MutexGuard<'_, Option<Arc<dyn EngineAudioSource>>> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+        self.engine.lock()
     }
 
     fn engine(&self) -> Result<Arc<dyn EngineAudioSource>, RoomError> {
@@ -156,7 +147,7 @@ impl Place {
             return Err(RoomError::TooManyCaptures(MAX_WAITING));
         }
         let (done, mine) = oneshot::channel();
-        let mut last = source.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = source.last.lock();
         let before = last.replace(mine);
         drop(last);
         Ok(Place {

@@ -2,19 +2,12 @@
 //! before the event that names them is readable, and let go when the event that ends them passes.
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
-use crate::engine::EngineEvent;
-use crate::engine::EnginePublication;
-use crate::engine::EngineTrack;
-use crate::engine::EventReceiver;
-use crate::engine::PublicationInfo;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::engine::{EngineEvent, EnginePublication, EngineTrack, EventReceiver, PublicationInfo};
 use crate::room::error::RoomError;
 use crate::room::event::RoomEvent;
 use crate::room::queue::EventQueue;
@@ -32,7 +25,7 @@ pub(crate) struct Shared {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 impl Shared {

@@ -3,14 +3,10 @@
 
 use std::sync::Arc;
 
-use crate::audio::check_frame_size;
-use crate::audio::Format;
-use crate::engine::AudioStreamOptions;
-use crate::engine::EngineAudioStream;
-use crate::engine::EngineTrack;
+use crate::audio::{check_frame_size, Format};
+use crate::engine::{AudioStreamOptions, EngineAudioStream, EngineTrack};
 use crate::room::error::RoomError;
-use crate::room::frames::FrameHub;
-use crate::room::frames::StreamSink;
+use crate::room::frames::{FrameHub, StreamSink};
 
 /// Frames the library itself keeps while its callback is busy; ours is never busy for long.
 const LIBRARY_QUEUE_FRAMES: u32 = 10;
@@ -20,7 +16,6 @@ const LIBRARY_QUEUE_FRAMES: u32 = 10;
 pub struct StreamOptions {
     /// Hz.
     pub sample_rate: u32,
-    /// Channels.
     pub num_channels: u32,
     /// Length of a frame in milliseconds; `None` = 10.
     pub frame_size_ms: Option<u32>,
@@ -31,7 +26,6 @@ pub struct StreamOptions {
     pub max_delay_ms: Option<u32>,
 }
 
-/// An open stream.
 pub struct AudioStream {
     sink: Arc<StreamSink>,
     engine: Arc<dyn EngineAudioStream>,

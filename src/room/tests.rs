@@ -3,17 +3,9 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::engine::fake::Call;
-use crate::engine::fake::FakeEngine;
-use crate::engine::fake::FakeRoom;
-use crate::engine::fake::Join;
-use crate::engine::EngineError;
-use crate::engine::EngineEvent;
-use crate::engine::ParticipantInfo;
-use crate::engine::RoomInfo;
-use crate::engine::TrackInfo;
-use crate::error::Code;
-use crate::error::Error;
+use crate::engine::fake::{Call, FakeEngine, FakeRoom, Join};
+use crate::engine::{EngineError, EngineEvent, ParticipantInfo, RoomInfo, TrackInfo};
+use crate::error::{Code, Error};
 
 fn options() -> ConnectOptions {
     ConnectOptions {

@@ -6,12 +6,9 @@ mod checks;
 use livekit_protocol::JobType;
 
 use crate::json;
-use crate::json::Flaw;
-use crate::json::Reader;
-use crate::json::Text;
+use crate::json::{Flaw, Reader, Text};
 use crate::webhook::body::checks::Checks;
-use crate::webhook::error::FieldProblem;
-use crate::webhook::error::WebhookError;
+use crate::webhook::error::{FieldProblem, WebhookError};
 use crate::webhook::notification::Event;
 
 /// An object of strings as it was written; empty if there is none.

@@ -1,8 +1,7 @@
 //! Why a webhook is refused or cannot be signed: one variant per reason, for logs and metrics, each under one code.
 //! No message quotes the request. All the 401 reasons look alike to the sender; that is the handler's work.
 
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 use crate::json::Flaw;
 use crate::token::TokenFlaw;
 
@@ -101,7 +100,6 @@ pub enum WebhookError {
 }
 
 impl WebhookError {
-    /// The stable code.
     pub const fn code(&self) -> Code {
         match self {
             WebhookError::Config { .. } | WebhookError::NoCurrentSecret => Code::ConfigInvalid,

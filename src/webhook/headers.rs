@@ -17,9 +17,7 @@ pub enum Line<'a> {
     /// Not at all, or with nothing in it.
     #[default]
     Absent,
-    /// Once.
     One(&'a str),
-    /// On several lines.
     Repeated,
 }
 

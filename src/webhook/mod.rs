@@ -14,33 +14,19 @@ mod signature;
 mod tests;
 mod verify;
 
-pub use self::error::FieldProblem;
-pub use self::error::WebhookError;
-pub use self::headers::Headers;
-pub use self::headers::Line;
-pub use self::headers::HEADER_ID;
-pub use self::headers::HEADER_SIGNATURE;
-pub use self::headers::HEADER_STANDARD_SIGNATURE;
-pub use self::headers::HEADER_STANDARD_TIMESTAMP;
-pub use self::headers::HEADER_TIMESTAMP;
-pub use self::notification::Event;
-pub use self::notification::IdempotencyKey;
-pub use self::notification::Notification;
-pub use self::notification::Participant;
-pub use self::notification::Room;
-pub use self::notification::TerminationReason;
-pub use self::places::Place;
-pub use self::places::PLACES;
-pub use self::secret::SecretOptions;
-pub use self::secret::Secrets;
-pub use self::secret::MAX_SECRETS;
-pub use self::secret::MIN_SECRET_BYTES;
-pub use self::secret::STRONG_SECRET_BYTES;
-pub use self::sign::sign;
-pub use self::sign::SignedHeaders;
-pub use self::verify::Checked;
-pub use self::verify::Scheme;
-pub use self::verify::Verifier;
-pub use self::verify::VerifierOptions;
-pub use self::verify::DEFAULT_MAX_BODY_BYTES;
-pub use self::verify::DEFAULT_TOLERANCE_S;
+pub use self::error::{FieldProblem, WebhookError};
+pub use self::headers::{
+    Headers, Line, HEADER_ID, HEADER_SIGNATURE, HEADER_STANDARD_SIGNATURE,
+    HEADER_STANDARD_TIMESTAMP, HEADER_TIMESTAMP,
+};
+pub use self::notification::{
+    Event, IdempotencyKey, Notification, Participant, Room, TerminationReason,
+};
+pub use self::places::{Place, PLACES};
+pub use self::secret::{
+    SecretOptions, Secrets, MAX_SECRETS, MIN_SECRET_BYTES, STRONG_SECRET_BYTES,
+};
+pub use self::sign::{sign, SignedHeaders};
+pub use self::verify::{
+    Checked, Scheme, Verifier, VerifierOptions, DEFAULT_MAX_BODY_BYTES, DEFAULT_TOLERANCE_S,
+};

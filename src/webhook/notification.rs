@@ -5,20 +5,11 @@ use std::collections::BTreeMap;
 
 use livekit_protocol::JobType;
 
-use crate::id::DispatchId;
-use crate::id::JobId;
-use crate::id::ParticipantSid;
-use crate::id::Pii;
-use crate::id::RoomSid;
-use crate::id::Secret;
+use crate::id::{DispatchId, JobId, ParticipantSid, Pii, RoomSid, Secret};
 use crate::json;
-use crate::json::Text;
-use crate::json::Value;
+use crate::json::{Text, Value};
 use crate::token::Claims;
-use crate::webhook::body::Fields;
-use crate::webhook::body::ParticipantFields;
-use crate::webhook::body::RoomFields;
-use crate::webhook::body::Strings;
+use crate::webhook::body::{Fields, ParticipantFields, RoomFields, Strings};
 
 /// What the sender wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -88,7 +79,6 @@ pub struct Room {
     pub name: Pii<String>,
     /// Unix seconds, from `created_at` or `creation_time`.
     pub created_at_s: Option<i64>,
-    /// The room's metadata.
     pub metadata: Option<Pii<String>>,
     /// Participants when the webhook was built.
     pub num_participants: Option<i64>,
@@ -99,28 +89,21 @@ pub struct Room {
 pub struct Participant {
     /// `PA_…`.
     pub sid: ParticipantSid,
-    /// Its identity.
     pub identity: Pii<String>,
-    /// Its display name.
     pub name: Option<Pii<String>>,
     /// `STANDARD`, `SIP`, `AGENT`, …
     pub kind: Option<String>,
-    /// Its metadata.
     pub metadata: Option<Pii<String>>,
-    /// Its attributes.
     pub attributes: Pii<BTreeMap<String, String>>,
 }
 
 /// Two webhooks with the same key are one and the same.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct IdempotencyKey {
-    /// The event.
     pub event: Event,
-    /// The job.
     pub job_id: JobId,
     /// What it is for; `None` in `terminated`.
     pub job_type: Option<JobType>,
-    /// The room.
     pub room_sid: RoomSid,
     /// The participant, if the job is for one.
     pub participant_sid: Option<ParticipantSid>,
@@ -131,7 +114,6 @@ pub struct IdempotencyKey {
 pub struct Notification {
     /// What the sender wants.
     pub event: Event,
-    /// The job.
     pub job_id: JobId,
     /// The agent dispatch that it belongs to, if the sender says.
     pub dispatch_id: Option<DispatchId>,
@@ -139,13 +121,11 @@ pub struct Notification {
     pub job_type: Option<JobType>,
     /// The agent name it is for, if the sender says.
     pub agent_name: Option<String>,
-    /// The room.
     pub room: Room,
     /// The participant; always there when the job is for one.
     pub participant: Option<Participant>,
     /// The dispatch's metadata, opaque; empty if there is none.
     pub metadata: Pii<String>,
-    /// The dispatch's attributes.
     pub attributes: Pii<BTreeMap<String, String>>,
     /// The join token; always there in `job`.
     pub access_token: Option<Secret<String>>,

@@ -3,8 +3,7 @@
 //! the contract with `ts/webhook-fields.ts`.
 
 use crate::json::Text;
-use crate::webhook::body::Fields;
-use crate::webhook::body::ParticipantFields;
+use crate::webhook::body::{Fields, ParticipantFields};
 use crate::webhook::notification::Event;
 
 /// How many places a body has.
@@ -13,11 +12,9 @@ pub const PLACES: usize = 27;
 /// Where one field stands, in bytes, or what it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// Nowhere.
     Absent,
     /// The inside of a string, or a whole object.
     Written {
-        /// Its first byte.
         start: usize,
         /// The byte after it.
         end: usize,

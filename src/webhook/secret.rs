@@ -3,13 +3,9 @@
 
 use std::fmt;
 
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::GeneralPurpose;
-use base64::engine::GeneralPurposeConfig;
-use base64::Engine;
-use hmac::Hmac;
-use hmac::Mac;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, Engine};
+use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
 use crate::id::Secret;

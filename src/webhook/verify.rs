@@ -5,19 +5,13 @@
 //! **Nothing of a body is looked at before its MAC has matched.**
 
 use crate::token::Claims;
-use crate::webhook::body::Fields;
-use crate::webhook::body::Timestamp;
+use crate::webhook::body::{Fields, Timestamp};
 use crate::webhook::error::WebhookError;
 use crate::webhook::headers;
-use crate::webhook::headers::Headers;
-use crate::webhook::headers::Line;
-use crate::webhook::notification::Event;
-use crate::webhook::notification::Notification;
-use crate::webhook::places::places;
-use crate::webhook::places::Place;
-use crate::webhook::places::PLACES;
-use crate::webhook::secret::SecretOptions;
-use crate::webhook::secret::Secrets;
+use crate::webhook::headers::{Headers, Line};
+use crate::webhook::notification::{Event, Notification};
+use crate::webhook::places::{places, Place, PLACES};
+use crate::webhook::secret::{SecretOptions, Secrets};
 use crate::webhook::signature::Digests;
 
 /// How far the signed timestamp may be from the receiver's clock, either way, unless configured.

@@ -4,45 +4,27 @@
 //! counts as gone.
 
 use std::collections::VecDeque;
-use std::future::pending;
-use std::future::Future;
+use std::future::{pending, Future};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use livekit_token::AccessToken;
-use livekit_token::VideoGrants;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
-use tokio::sync::watch;
-use tokio::time::sleep_until;
-use tokio::time::Instant;
+use livekit_token::{AccessToken, VideoGrants};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::{sleep_until, Instant};
 use url::Url;
 
-use crate::id::JobId;
-use crate::id::Secret;
+use crate::id::{JobId, Secret};
 use crate::net::ws;
-use crate::net::ws::Frame;
-use crate::net::ws::Outgoing;
-use crate::net::ws::WsError;
-use crate::net::ws::WsOptions;
-use crate::net::ws::WsReceiver;
-use crate::net::ws::WsSender;
-use crate::worker::machine::AnswerOutcome;
-use crate::worker::machine::Config;
-use crate::worker::machine::Event;
-use crate::worker::machine::Input;
-use crate::worker::machine::Machine;
-use crate::worker::machine::Output;
-use crate::worker::machine::Reason;
-use crate::worker::machine::UpdateOutcome;
+use crate::net::ws::{Frame, Outgoing, WsError, WsOptions, WsReceiver, WsSender};
+use crate::worker::machine::{
+    AnswerOutcome, Config, Event, Input, Machine, Output, Reason, UpdateOutcome,
+};
 use crate::worker::protocol;
-use crate::worker::protocol::Answer;
-use crate::worker::protocol::JobStatus;
+use crate::worker::protocol::{Answer, JobStatus};
 
 /// Long enough for clocks that differ by minutes; LiveKit looks at it at the upgrade only.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);

@@ -8,35 +8,21 @@ pub mod machine;
 pub mod protocol;
 
 use std::fmt;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
-use crate::error::Code;
-use crate::error::Error;
-use crate::id::JobId;
-use crate::id::Secret;
-use crate::worker::driver::Command;
-use crate::worker::driver::Driver;
+use crate::error::{Code, Error};
+use crate::id::{JobId, Secret};
+use crate::worker::driver::{Command, Driver};
 use crate::worker::protocol::Registration;
 
-pub use crate::worker::machine::AnswerOutcome;
-pub use crate::worker::machine::Event as WorkerEvent;
-pub use crate::worker::machine::Reason;
-pub use crate::worker::machine::UpdateOutcome;
-pub use crate::worker::protocol::Acceptance;
-pub use crate::worker::protocol::Answer;
-pub use crate::worker::protocol::Job;
-pub use crate::worker::protocol::JobStatus;
-pub use crate::worker::protocol::JobType;
-pub use crate::worker::protocol::Participant;
-pub use crate::worker::protocol::Permissions;
-pub use crate::worker::protocol::Room;
+pub use crate::worker::machine::{AnswerOutcome, Event as WorkerEvent, Reason, UpdateOutcome};
+pub use crate::worker::protocol::{
+    Acceptance, Answer, Job, JobStatus, JobType, Participant, Permissions, Room,
+};
 
 /// What a worker needs to know.
 #[derive(Clone, Debug)]
@@ -45,7 +31,6 @@ pub struct WorkerOptions {
     pub url: Url,
     /// The API key. LiveKit signs the job tokens with it.
     pub api_key: String,
-    /// Its secret.
     pub api_secret: Secret<String>,
     /// The agent name; empty for automatic dispatch.
     pub agent_name: String,
@@ -59,7 +44,6 @@ pub struct WorkerOptions {
     pub version: String,
 }
 
-/// Starts workers.
 #[derive(Debug)]
 pub struct Worker;
 

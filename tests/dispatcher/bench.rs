@@ -6,17 +6,12 @@ use std::time::Duration;
 use roomhook::dispatcher::config::Config;
 use roomhook::dispatcher::Dispatcher;
 use roomhook::error::Error;
-use serde_json::json;
-use serde_json::Value;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
+use serde_json::{json, Value};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::receiver::Receiver;
-use crate::receiver::SECRET;
-use crate::support::LiveKitServer;
-use crate::support::API_KEY;
-use crate::support::API_SECRET;
+use crate::receiver::{Receiver, SECRET};
+use crate::support::{LiveKitServer, API_KEY, API_SECRET};
 
 pub const AGENT: &str = "greeter";
 

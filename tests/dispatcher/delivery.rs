@@ -5,12 +5,9 @@ use std::time::Duration;
 use roomhook::webhook::Event;
 use serde_json::json;
 
-use crate::bench::Bench;
-use crate::bench::AGENT;
-use crate::receiver::Receiver;
-use crate::receiver::Reply;
-use crate::support::free_tcp_port;
-use crate::support::LiveKitServer;
+use crate::bench::{Bench, AGENT};
+use crate::receiver::{Receiver, Reply};
+use crate::support::{free_tcp_port, LiveKitServer};
 
 /// What LiveKit says about a job's end is only in its log.
 async fn livekit_logs(bench: &Bench, text: &str) {

@@ -2,26 +2,16 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::Mutex;
-use std::time::Duration;
-use std::time::Instant;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::HeaderMap;
-use axum::http::StatusCode;
-use axum::http::Uri;
-use axum::response::IntoResponse;
-use axum::response::Response;
+use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::response::{IntoResponse, Response};
 use axum::Router;
-use roomhook::webhook::Headers;
-use roomhook::webhook::Notification;
-use roomhook::webhook::SecretOptions;
-use roomhook::webhook::Verifier;
-use roomhook::webhook::VerifierOptions;
-use serde_json::json;
-use serde_json::Value;
+use roomhook::webhook::{Headers, Notification, SecretOptions, Verifier, VerifierOptions};
+use serde_json::{json, Value};
 use tokio::sync::mpsc;
 
 pub const SECRET: &str = "a-webhook-secret-of-thirty-two-bytes!";

@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::bench::http;
-use crate::bench::Bench;
+use crate::bench::{http, Bench};
 use crate::receiver::Receiver;
 
 const JSON: &str = "content-type: application/json\r\n";

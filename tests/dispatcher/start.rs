@@ -1,26 +1,16 @@
 //! Starting, failing to start, stopping, and starting again after a crash.
 
-use std::io::BufRead;
-use std::io::BufReader;
-use std::process::Child;
-use std::process::Command;
-use std::process::Stdio;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
 
 use roomhook::dispatcher::config::Config;
 use roomhook::dispatcher::Dispatcher;
 use roomhook::error::Code;
-use serde_json::json;
-use serde_json::Value;
+use serde_json::{json, Value};
 
-use crate::bench::options;
-use crate::bench::report;
-use crate::bench::start;
-use crate::bench::Bench;
-use crate::bench::AGENT;
-use crate::receiver::Receiver;
-use crate::receiver::Reply;
-use crate::support::free_tcp_port;
-use crate::support::LiveKitServer;
+use crate::bench::{options, report, start, Bench, AGENT};
+use crate::receiver::{Receiver, Reply};
+use crate::support::{free_tcp_port, LiveKitServer};
 
 const CHILD: &str = "ROOMHOOK_TEST_DISPATCHER";
 

@@ -2,21 +2,13 @@
 #![allow(dead_code, missing_docs, clippy::panic)] // each test binary uses a part of it
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::Once;
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use roomhook::engine::AudioSink;
-use roomhook::engine::AudioSourceOptions;
-use roomhook::engine::AudioStreamOptions;
-use roomhook::engine::ConnectOptions;
-use roomhook::engine::Connected;
-use roomhook::engine::EngineAudioSource;
-use roomhook::engine::EngineEvent;
-use roomhook::engine::EngineTrack;
-use roomhook::engine::NativeEngine;
-use roomhook::engine::PublishOptions;
-use roomhook::engine::RoomEngine;
+use roomhook::engine::{
+    AudioSink, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected,
+    EngineAudioSource, EngineEvent, EngineTrack, NativeEngine, PublishOptions, RoomEngine,
+};
 use tokio::sync::mpsc;
 
 use crate::support::LiveKitServer;

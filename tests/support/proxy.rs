@@ -1,7 +1,6 @@
 //! A TCP proxy that can cut its connections while both ends live on.
 
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use url::Url;
 

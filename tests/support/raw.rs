@@ -3,31 +3,21 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::SinkExt;
-use futures_util::StreamExt;
+use futures_util::{SinkExt, StreamExt};
 use livekit_protocol::server_message::Message as FromServer;
 use livekit_protocol::worker_message::Message as FromWorker;
 use livekit_protocol::*;
-use livekit_token::AccessToken;
-use livekit_token::VideoGrants;
+use livekit_token::{AccessToken, VideoGrants};
 use prost::Message as _;
 use roomhook::net::ws;
-use roomhook::net::ws::Frame;
-use roomhook::net::ws::Outgoing;
-use roomhook::net::ws::WsOptions;
-use roomhook::net::ws::WsReceiver;
-use roomhook::net::ws::WsSender;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
-use tokio_tungstenite::tungstenite::handshake::server::Request;
-use tokio_tungstenite::tungstenite::handshake::server::Response;
+use roomhook::net::ws::{Frame, Outgoing, WsOptions, WsReceiver, WsSender};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::WebSocketStream;
 use url::Url;
 
-use super::LiveKitServer;
-use super::API_KEY;
-use super::API_SECRET;
+use super::{LiveKitServer, API_KEY, API_SECRET};
 
 /// A worker that decides nothing.
 pub struct RawWorker {

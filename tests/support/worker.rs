@@ -2,23 +2,14 @@
 
 use std::time::Duration;
 
-use roomhook::id::JobId;
-use roomhook::id::Secret;
-use roomhook::worker::Acceptance;
-use roomhook::worker::Answer;
-use roomhook::worker::AnswerOutcome;
-use roomhook::worker::Job;
-use roomhook::worker::JobType;
-use roomhook::worker::Permissions;
-use roomhook::worker::Worker;
-use roomhook::worker::WorkerEvent;
-use roomhook::worker::WorkerHandle;
-use roomhook::worker::WorkerOptions;
+use roomhook::id::{JobId, Secret};
+use roomhook::worker::{
+    Acceptance, Answer, AnswerOutcome, Job, JobType, Permissions, Worker, WorkerEvent,
+    WorkerHandle, WorkerOptions,
+};
 use tokio::sync::mpsc;
 
-use super::LiveKitServer;
-use super::API_KEY;
-use super::API_SECRET;
+use super::{LiveKitServer, API_KEY, API_SECRET};
 
 pub struct TestWorker {
     pub handle: WorkerHandle,

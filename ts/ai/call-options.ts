@@ -1,7 +1,7 @@
 // The options that every call through the gateway takes, whatever its kind.
 
+import { invalid } from '../base/options.js'
 import { checkPriority, checkProvider, type InferencePriority } from '../inference/metadata.js'
-import { invalid } from '../options.js'
 
 /** What each kind of call may choose for itself. */
 export type CallOptions = {

@@ -2,13 +2,13 @@
 // transports that everybody else uses. Credentials are looked up at the first call. No retry below a call that the AI SDK
 // retries itself.
 
+import { checkFunction, checkInteger, checkOptions, checkString } from '../base/options.js'
 import { CALL_KEYS, checkChoices, type InferenceCallOptions } from '../inference/call.js'
 import { type InferenceFetch, type InferenceResponse, inferenceFetch } from '../inference/fetch.js'
 import { GATEWAY_KEYS, type GatewayOptions } from '../inference/gateway.js'
 import { type InferenceJob, type InferencePriority, userAgent } from '../inference/metadata.js'
 import { inferenceSocket } from '../inference/open-socket.js'
 import type { HeaderTurn } from '../inference/turn.js'
-import { checkFunction, checkInteger, checkOptions, checkString } from '../options.js'
 import type { CallOptions } from './call-options.js'
 import { gatewayRequestError, gatewayResponseError } from './gateway-error.js'
 import type { CallHeaders } from './spec.js'

@@ -2,7 +2,7 @@
 // failed call, so that its retry layer (the only one of a call) decides by `isRetryable` and `Retry-After`. It never
 // carries a body, a prompt or the gateway's own sentence: only words that look like identifiers.
 
-import { createError, type ErrorCode, RoomhookError } from '../errors.js'
+import { createError, type ErrorCode, RoomhookError } from '../base/errors.js'
 import { type InferenceQuota, quotaHeaders } from '../inference/quota.js'
 
 /** What the AI SDK reads of a failed call, beside the error's own fields. */

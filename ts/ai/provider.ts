@@ -1,8 +1,8 @@
 // `livekit`: LiveKit Inference as a provider of the AI SDK. It knows chat, transcription and speech, which is what the
 // gateway has; keys are looked up at the first request, so that importing it needs no environment.
 
-import { ConfigError } from '../errors.js'
-import { kindOf } from '../options.js'
+import { ConfigError } from '../base/errors.js'
+import { kindOf } from '../base/options.js'
 import { chatModel } from './chat/model.js'
 import { GatewayClient, type LiveKitSettings } from './client.js'
 import type { ChatModelId, SpeechModelId, TranscriptionModelId } from './models.js'

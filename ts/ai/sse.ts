@@ -1,7 +1,7 @@
 // Server-sent events as chat completions use them: `data:` lines, an empty line between events, `[DONE]` at the end.
 // Other fields are ignored; an event larger than the limit is refused.
 
-import { ConnectionError } from '../errors.js'
+import { ConnectionError } from '../base/errors.js'
 
 /** The largest event that is buffered, in characters. */
 export const MAX_EVENT_LENGTH = 8 * 1024 * 1024

@@ -2,11 +2,11 @@
 // turn. **A call's own headers win over what is added, and a call outside of jobs and turns is passed on untouched.**
 // It refuses what is neither a model nor a provider, and never sends LiveKit's credentials to somebody else's server.
 
+import { checkBoolean, checkOptions, checkUrl, invalid } from '../base/options.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, warnDroppedOnce } from '../inference/headers.js'
 import { type InferenceJob, jobOf, metadataEntries } from '../inference/metadata.js'
 import { checkName, checkOwnValue, checkValue, isForbiddenName, SDK_OWNED } from '../inference/names.js'
 import { HeaderTurn, turnHeaders } from '../inference/turn.js'
-import { checkBoolean, checkOptions, checkUrl, invalid } from '../options.js'
 import { isModel, isProvider, type ModelLike, shadow } from './model-kinds.js'
 import { isLiveKitModel } from './own-models.js'
 

@@ -2,7 +2,7 @@
 // the model: copied into a body they reach the model's server, so they are taken out. Bodies that are streams, forms or
 // not JSON are never touched.
 
-import { log } from '../log.js'
+import { log } from '../base/log.js'
 import { type HeaderEntry, type OnDrop, recordEntries } from './headers.js'
 
 const STRAY = ['extra_headers', 'extra_body', 'extra_query'] as const

@@ -2,7 +2,7 @@
 // refuses to dress a request that does not go to the gateway's origin.
 
 import { randomUUID } from 'node:crypto'
-import { checkOptions, invalid, kindOf } from '../options.js'
+import { checkOptions, invalid, kindOf } from '../base/options.js'
 import { withoutStrayArguments } from './body.js'
 import type { GatewayAccess } from './gateway.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, type OnDrop } from './headers.js'

@@ -2,9 +2,9 @@
 // fresh token after a 401. Bodies that stream, either way, pass through untouched; a body that cannot be sent twice is
 // sent once. It refuses to hand the token to another origin, or to follow a redirect with it.
 
-import { ConfigError, ConnectionError, RoomhookError } from '../errors.js'
-import { log } from '../log.js'
-import { checkFunction, checkInteger, checkOptions, invalid, kindOf } from '../options.js'
+import { ConfigError, ConnectionError, RoomhookError } from '../base/errors.js'
+import { log } from '../base/log.js'
+import { checkFunction, checkInteger, checkOptions, invalid, kindOf } from '../base/options.js'
 import {
   attemptHeaders,
   attemptInit,

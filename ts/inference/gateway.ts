@@ -2,8 +2,8 @@
 // until shortly before they expire. It refuses to answer with an expired token or an empty key.
 
 import { randomBytes } from 'node:crypto'
-import { callNative, native } from '../native.js'
-import { checkInteger, checkString } from '../options.js'
+import { callNative, native } from '../base/native.js'
+import { checkInteger, checkString } from '../base/options.js'
 
 /** Options of everything that talks to the gateway. */
 export interface GatewayOptions {

@@ -2,8 +2,8 @@
 // without regard to case, one field per name, spelled as its winner spelled it. An entry that may not be sent is dropped
 // and reported by name; it refuses to fail a request for one bad entry. src/inference/merge.rs is its reference.
 
-import { log } from '../log.js'
-import { invalid } from '../options.js'
+import { log } from '../base/log.js'
+import { invalid } from '../base/options.js'
 import {
   checkName,
   checkOwnValue,

@@ -2,8 +2,8 @@
 // those fields stay away unless the registry was told to share them, and can be shared as keyed hashes only.
 
 import { createHmac } from 'node:crypto'
-import { ConfigError } from '../errors.js'
-import { checkBoolean, checkString, invalid, kindOf } from '../options.js'
+import { ConfigError } from '../base/errors.js'
+import { checkBoolean, checkString, invalid, kindOf } from '../base/options.js'
 import { checkScope, type HeaderScope, type HeaderTarget, inScopes, type Scope } from './scope.js'
 
 /** What is known about a turn. Every field can be missing; a system turn has no sender. */

@@ -1,8 +1,8 @@
 // What one handler's answer comes to: the entries that may be sent. It refuses nothing loudly: a wrong answer or entry is
 // dropped with a warning that names the plugin and the header, never the value.
 
-import { log } from '../log.js'
-import { kindOf } from '../options.js'
+import { log } from '../base/log.js'
+import { kindOf } from '../base/options.js'
 import { type HeaderInput, headerEntries, recordEntries, warnDropped } from './headers.js'
 import { API_KEY_NAME, checkName, checkValue, type DropReason, isForbiddenName, SDK_OWNED } from './names.js'
 

@@ -2,9 +2,9 @@
 // throws, hangs or returns rubbish costs its own headers only. It refuses names that belong to the SDK or to the
 // transport, and values that could break out of a header line.
 
-import { ConfigError, JobError } from '../errors.js'
-import { log } from '../log.js'
-import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid, kindOf } from '../options.js'
+import { ConfigError, JobError } from '../base/errors.js'
+import { log } from '../base/log.js'
+import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid, kindOf } from '../base/options.js'
 import { type HeaderInput, warnDropped } from './headers.js'
 import { checkPrivacy, describeFailure, type HeaderHookContext, type Privacy, seen } from './hook-context.js'
 import { baseHeaders, resultEntries } from './hook-result.js'

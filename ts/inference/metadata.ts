@@ -3,9 +3,9 @@
 // its reference.
 
 import { randomBytes } from 'node:crypto'
-import { ConfigError } from '../errors.js'
-import { native } from '../native.js'
-import { checkBoolean, checkOptions, invalid } from '../options.js'
+import { ConfigError } from '../base/errors.js'
+import { native } from '../base/native.js'
+import { checkBoolean, checkOptions, invalid } from '../base/options.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, mergeHeaders, type OnDrop, warnDropped } from './headers.js'
 
 /** What the builder reads of a room: roomhook's own `Room`, or any object of that shape. */

@@ -1,7 +1,7 @@
 // Which header names and values may go on a wire, and which names belong to the SDK. It refuses to look at who asked:
 // the merge decides that. The same rules in Rust are src/inference/name.rs; tests/vectors/headers.json holds both to them.
 
-import { checkString } from '../options.js'
+import { checkString } from '../base/options.js'
 
 /** Why an entry was not sent. */
 export type DropReason =

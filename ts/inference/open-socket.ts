@@ -1,11 +1,11 @@
 // `inferenceSocket`: opens a socket of the gateway with the same headers, tokens and retries as its HTTP requests. An
 // attempt that is refused, times out or closes before it opened rejects, and leaves no connection behind.
 
-import { checkSignal, withSignal } from '../abort.js'
-import { ConfigError, ConnectionError, type RoomhookError } from '../errors.js'
-import { log } from '../log.js'
-import { callNative, native } from '../native.js'
-import { checkInteger, checkOptions, checkStrings, invalid } from '../options.js'
+import { checkSignal, withSignal } from '../base/abort.js'
+import { ConfigError, ConnectionError, type RoomhookError } from '../base/errors.js'
+import { log } from '../base/log.js'
+import { callNative, native } from '../base/native.js'
+import { checkInteger, checkOptions, checkStrings, invalid } from '../base/options.js'
 import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, warnDropped } from './headers.js'

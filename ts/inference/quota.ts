@@ -1,6 +1,6 @@
 // What the gateway says about quotas in the headers of a response. A missing or unreadable one is unknown, never zero.
 
-import { log } from '../log.js'
+import { log } from '../base/log.js'
 
 /** Limits and usage: requests and tokens a minute, credits. Each is there only if the gateway said it. */
 export interface InferenceQuota {

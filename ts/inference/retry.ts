@@ -1,8 +1,8 @@
 // The one retry layer of a call: how long to wait, and the wait itself. The decision is the core's; a wait ends at once
 // when the caller gives up.
 
-import { callNative, native } from '../native.js'
-import { checkInteger, checkOptions, invalid } from '../options.js'
+import { callNative, native } from '../base/native.js'
+import { checkInteger, checkOptions, invalid } from '../base/options.js'
 
 /** How often and when a failed call is made again. */
 export interface InferenceRetryOptions {

@@ -1,7 +1,7 @@
 // Where a header may go: to which providers and under which base URLs. It fails closed: a scope that names base URLs
 // never matches a call whose base URL is unknown.
 
-import { checkOptions, checkText, checkUrl, invalid } from '../options.js'
+import { checkOptions, checkText, checkUrl, invalid } from '../base/options.js'
 
 /** Limits headers to some providers or base URLs. Empty or absent lists do not limit. */
 export interface HeaderScope {

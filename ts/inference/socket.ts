@@ -1,9 +1,9 @@
 // An open socket of the gateway, pulled by its reader: what is not read makes the gateway wait. It refuses to lose a
 // received message, and to hang while it closes.
 
-import { ConfigError, ConnectionError } from '../errors.js'
-import { awaitNative, callNative, type native } from '../native.js'
-import { checkInteger, checkString, invalid } from '../options.js'
+import { ConfigError, ConnectionError } from '../base/errors.js'
+import { awaitNative, callNative, type native } from '../base/native.js'
+import { checkInteger, checkString, invalid } from '../base/options.js'
 
 /** How a socket ended. */
 export interface InferenceSocketEnd {

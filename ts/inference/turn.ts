@@ -2,7 +2,7 @@
 // a convenience. It refuses to let a header leave the scope it was captured for.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { checkFunction, checkString, invalid } from '../options.js'
+import { checkFunction, checkString, invalid } from '../base/options.js'
 import { type HeaderTarget, inScopes, type Scope } from './scope.js'
 
 /** One captured header. Later ones override earlier ones of the same name. */

@@ -1,8 +1,8 @@
 // What each event of the native core does to the picture of the room, and what it announces: first the picture, then
 // the listeners, with rtc-node's arguments. An event about somebody unknown is dropped.
 
-import { log } from '../log.js'
-import { callNative } from '../native.js'
+import { log } from '../base/log.js'
+import { callNative } from '../base/native.js'
 import { ConnectionState } from './enums.js'
 import type { RoomEventMap } from './events.js'
 import type { LocalParticipant } from './local-participant.js'

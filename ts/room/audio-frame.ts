@@ -1,6 +1,6 @@
 // One frame of audio. It refuses samples that do not fill it.
 
-import { checkInteger, invalid } from '../options.js'
+import { checkInteger, invalid } from '../base/options.js'
 
 /** @internal The bounds the native core checks again (src/audio/format.rs). */
 export const MIN_SAMPLE_RATE = 8_000

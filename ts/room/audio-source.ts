@@ -1,9 +1,9 @@
 // A source of local audio: frames go in, the track it is made into carries them. It refuses frames of another format,
 // and keeps the account of how much is still to be played.
 
-import { ClosedError } from '../errors.js'
-import { awaitNative, callNative, native } from '../native.js'
-import { checkInteger, invalid } from '../options.js'
+import { ClosedError } from '../base/errors.js'
+import { awaitNative, callNative, native } from '../base/native.js'
+import { checkInteger, invalid } from '../base/options.js'
 import { AudioFrame, checkFrame, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE } from './audio-frame.js'
 import { prepareEngine } from './engine.js'
 

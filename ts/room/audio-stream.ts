@@ -7,9 +7,9 @@ import {
   type ReadableStreamDefaultController,
   type UnderlyingSource,
 } from 'node:stream/web'
-import { ConfigError } from '../errors.js'
-import { callNative, type native } from '../native.js'
-import { checkInteger, checkOptions, invalid } from '../options.js'
+import { ConfigError } from '../base/errors.js'
+import { callNative, type native } from '../base/native.js'
+import { checkInteger, checkOptions, invalid } from '../base/options.js'
 import { type AudioFrame, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE } from './audio-frame.js'
 import { TrackKind } from './enums.js'
 import { deliverTo, startReceiving } from './frame-hub.js'

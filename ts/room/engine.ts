@@ -3,7 +3,7 @@
 
 import { createRequire } from 'node:module'
 import { dirname, resolve, sep } from 'node:path'
-import { callNative, native } from '../native.js'
+import { callNative, native } from '../base/native.js'
 
 const ADDON = /^roomhook\.[\w-]+\.node$/
 

@@ -2,8 +2,8 @@
 // Frames are views into memory that the native core fills from front to end and then replaces, never written twice. It
 // refuses to copy samples: that would cost the JavaScript thread more than all the rest.
 
-import { log } from '../log.js'
-import { callNative, native } from '../native.js'
+import { log } from '../base/log.js'
+import { callNative, native } from '../base/native.js'
 import { AudioFrame } from './audio-frame.js'
 import type { FrameQueue } from './frame-queue.js'
 

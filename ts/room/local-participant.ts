@@ -1,8 +1,8 @@
 // The local participant: what this process publishes and says about itself. It refuses to publish a track twice.
 
-import { ConfigError, RoomhookError } from '../errors.js'
-import type { native } from '../native.js'
-import { checkBoolean, checkOptions, checkString, checkStrings, checkText, invalid } from '../options.js'
+import { ConfigError, RoomhookError } from '../base/errors.js'
+import type { native } from '../base/native.js'
+import { checkBoolean, checkOptions, checkString, checkStrings, checkText, invalid } from '../base/options.js'
 import { checkPublishOptions, type TrackPublishOptions } from './options.js'
 import { Participant } from './participant.js'
 import { LocalTrackPublication } from './publication.js'

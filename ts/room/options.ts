@@ -1,9 +1,9 @@
 // The options of rooms and publications: what may be given, the defaults, and the complete objects that cross to the
 // native core. Options that do nothing here are refused like misspelt ones.
 
-import { checkSignal } from '../abort.js'
-import type { native } from '../native.js'
-import { checkBoolean, checkInteger, checkOptions, checkString, checkText, invalid } from '../options.js'
+import { checkSignal } from '../base/abort.js'
+import type { native } from '../base/native.js'
+import { checkBoolean, checkInteger, checkOptions, checkString, checkText, invalid } from '../base/options.js'
 import type { ContinualGatheringPolicy, IceTransportType, TrackSource } from './enums.js'
 
 /** One ICE server. */

@@ -1,6 +1,6 @@
 // Publications: that somebody publishes a track, and its state. A remote one can be subscribed to or not.
 
-import { checkBoolean } from '../options.js'
+import { checkBoolean } from '../base/options.js'
 import type { EncryptionType, TrackKind, TrackSource } from './enums.js'
 import type { Session } from './session.js'
 import type { LocalTrack, RemoteTrack, Track } from './track.js'

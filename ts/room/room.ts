@@ -1,12 +1,12 @@
 // The room as its user holds it: join, leave, who is there, events. It refuses to be joined twice at a time, and to
 // announce anything after `disconnected`.
 
-import { withSignal } from '../abort.js'
-import { ConfigError, ConnectionError } from '../errors.js'
-import { TypedEmitter } from '../events.js'
-import { log } from '../log.js'
-import { awaitNative, callNative, native } from '../native.js'
-import { checkInteger, checkText, checkUrl } from '../options.js'
+import { withSignal } from '../base/abort.js'
+import { ConfigError, ConnectionError } from '../base/errors.js'
+import { TypedEmitter } from '../base/events.js'
+import { log } from '../base/log.js'
+import { awaitNative, callNative, native } from '../base/native.js'
+import { checkInteger, checkText, checkUrl } from '../base/options.js'
 import { applyEvent, type RoomPicture } from './apply.js'
 import { prepareEngine } from './engine.js'
 import { ConnectionState, DisconnectReason, SimulateScenarioKind } from './enums.js'

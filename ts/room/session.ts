@@ -1,8 +1,8 @@
 // One connection of a room: the native room and whether it is still there. Everything that needs a connected room asks
 // here, and is refused with one error once it has ended.
 
-import { ConnectionError } from '../errors.js'
-import { awaitNative, callNative, type native } from '../native.js'
+import { ConnectionError } from '../base/errors.js'
+import { awaitNative, callNative, type native } from '../base/native.js'
 
 /** @internal */
 export class Session {

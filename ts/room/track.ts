@@ -1,8 +1,8 @@
 // Tracks: what a publication carries once it is there. A local audio track carries an AudioSource; a remote one is read
 // with an AudioStream. They refuse to know rooms: publishing is the local participant's work.
 
-import { callNative, native } from '../native.js'
-import { checkString, invalid } from '../options.js'
+import { callNative, native } from '../base/native.js'
+import { checkString, invalid } from '../base/options.js'
 import { AudioSource } from './audio-source.js'
 import { type StreamState, TrackKind } from './enums.js'
 import type { TrackInfo } from './wire.js'

@@ -8,13 +8,8 @@ use std::collections::BTreeMap;
 
 use livekit_protocol::JobType;
 
-use crate::dispatcher::config::check;
-use crate::dispatcher::config::reader::At;
-use crate::dispatcher::config::reader::ConfigError;
-use crate::dispatcher::config::reader::Fields;
-use crate::dispatcher::config::Agent;
-use crate::dispatcher::config::Endpoint;
-use crate::dispatcher::config::Retry;
+use crate::dispatcher::config::reader::{At, ConfigError, Fields};
+use crate::dispatcher::config::{check, Agent, Endpoint, Retry};
 
 /// The longest time one attempt may take: ten minutes.
 const MAX_TIMEOUT_MS: u64 = 600_000;

@@ -3,16 +3,11 @@
 //! Decides what is safe to send a token or a signature to. It refuses plain text off the machine, user names in URLs,
 //! secrets that can be guessed, and headers that would replace the dispatcher's own. No message repeats a value.
 
-use base64::alphabet;
-use base64::engine::DecodePaddingMode;
-use base64::engine::GeneralPurpose;
-use base64::engine::GeneralPurposeConfig;
-use base64::Engine;
-use url::Host;
-use url::Url;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use base64::{alphabet, Engine};
+use url::{Host, Url};
 
-use crate::dispatcher::config::reader::At;
-use crate::dispatcher::config::reader::ConfigError;
+use crate::dispatcher::config::reader::{At, ConfigError};
 use crate::id::Secret;
 
 /// The shortest secret that is accepted, in bytes.
@@ -141,7 +136,6 @@ fn secret(at: &At<'_>, warnings: &mut Vec<String>) -> Result<Secret<String>, Con
     Ok(Secret::new(text.to_owned()))
 }
 
-/// Extra request headers.
 pub fn headers(at: &At<'_>) -> Result<Vec<(String, Secret<String>)>, ConfigError> {
     let mut headers: Vec<(String, Secret<String>)> = Vec::new();
     for (name, value) in at.entries()? {

@@ -14,8 +14,7 @@ use std::collections::BTreeMap;
 
 use livekit_protocol::JobType;
 
-use crate::dispatcher::config::reader::At;
-use crate::dispatcher::config::reader::Style;
+use crate::dispatcher::config::reader::{At, Style};
 use crate::dispatcher::config::tree::Node;
 use crate::id::Secret;
 
@@ -31,7 +30,6 @@ const HOUR_MS: u64 = 3_600_000;
 /// Everything a dispatcher needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// The LiveKit server.
     pub livekit: LiveKit,
     /// Address and port of the status endpoint; port 0 takes a free one. Default: 127.0.0.1:7890.
     pub listen: (String, u16),
@@ -45,7 +43,6 @@ pub struct Config {
     pub start_timeout_ms: u64,
     /// How long `drain` waits for deliveries, in milliseconds. Default: 30000.
     pub drain_timeout_ms: u64,
-    /// Who is called.
     pub agents: Vec<Agent>,
     /// What is allowed but not wise.
     pub warnings: Vec<String>,
@@ -56,9 +53,7 @@ pub struct Config {
 pub struct LiveKit {
     /// `ws:` or `wss:` URL for the worker sockets.
     pub url: String,
-    /// API key.
     pub api_key: String,
-    /// API secret.
     pub api_secret: Secret<String>,
     /// `ws:` or `wss:` URL that agents join. Default: what LiveKit says in the assignment, else `url`.
     pub public_url: Option<String>,
@@ -103,10 +98,8 @@ impl Agent {
     }
 }
 
-/// One webhook.
 #[derive(Clone, Debug)]
 pub struct Endpoint {
-    /// Where to POST.
     pub url: String,
     /// One to three secrets, newest first.
     pub secrets: Vec<Secret<String>>,

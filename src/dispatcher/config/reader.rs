@@ -6,13 +6,8 @@
 
 use std::fmt;
 
-use crate::dispatcher::config::text::nearest;
-use crate::dispatcher::config::text::parse_duration;
-use crate::dispatcher::config::text::show_duration;
-use crate::dispatcher::config::tree::Node;
-use crate::dispatcher::config::tree::Place;
-use crate::dispatcher::config::tree::TreeError;
-use crate::dispatcher::config::tree::Value;
+use crate::dispatcher::config::text::{nearest, parse_duration, show_duration};
+use crate::dispatcher::config::tree::{Node, Place, TreeError, Value};
 
 /// One wrong field of a configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,7 +88,6 @@ pub struct At<'a> {
 }
 
 impl<'a> At<'a> {
-    /// The whole configuration.
     pub fn root(node: &'a Node, style: Style) -> Self {
         let path = if style == Style::Yaml { "" } else { "options" };
         At {
@@ -130,7 +124,6 @@ impl<'a> At<'a> {
         matches!(self.node.value, Value::List(_))
     }
 
-    /// A text.
     pub fn text(&self) -> Result<&'a str, ConfigError> {
         match &self.node.value {
             Value::Text(text, _) => Ok(text),
@@ -260,7 +253,6 @@ impl<'a> At<'a> {
 
 /// A map whose keys are all known.
 pub struct Fields<'a> {
-    /// The map itself.
     pub at: At<'a>,
 }
 

@@ -6,9 +6,7 @@
 
 use std::fmt;
 
-use serde::de;
-use serde::Deserialize;
-use serde::Deserializer;
+use serde::{de, Deserialize, Deserializer};
 use serde_saphyr::Spanned;
 
 use crate::dispatcher::config::text::expand;
@@ -19,9 +17,7 @@ pub type Place = (u64, u64);
 /// A value and where it stood. A value from JSON stood nowhere.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Node {
-    /// Where it stood.
     pub place: Option<Place>,
-    /// What it is.
     pub value: Value,
 }
 
@@ -32,11 +28,9 @@ pub enum Value {
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number.
     Number(f64),
     /// A text, and whether a variable was put into it: such a text may still be meant as a number.
     Text(String, bool),
-    /// A list.
     List(Vec<Node>),
     /// Keys with their values, in the order of the text.
     Map(Vec<(Key, Node)>),
@@ -45,18 +39,14 @@ pub enum Value {
 /// A key and where it stood.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
-    /// The key.
     pub name: String,
-    /// Where it stood.
     pub place: Option<Place>,
 }
 
 /// What is wrong, without the field's path, which only the reader knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeError {
-    /// Where.
     pub place: Option<Place>,
-    /// What.
     pub message: String,
 }
 

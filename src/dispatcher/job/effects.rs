@@ -7,25 +7,16 @@ use std::time::Duration;
 
 use livekit_protocol::JobStatus;
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
+use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::agents::ReadyAgent;
-use crate::dispatcher::answer;
 use crate::dispatcher::events::Event;
-use crate::dispatcher::farewell;
 use crate::dispatcher::job::JobTask;
-use crate::dispatcher::machine::Effect;
-use crate::dispatcher::machine::Input;
-use crate::dispatcher::machine::Notice;
-use crate::dispatcher::machine::Reading;
-use crate::dispatcher::post::JobExtras;
-use crate::dispatcher::post::Webhook;
+use crate::dispatcher::machine::{Effect, Input, Notice, Reading};
+use crate::dispatcher::post::{JobExtras, Webhook};
 use crate::dispatcher::shared::Message;
+use crate::dispatcher::{answer, farewell};
 use crate::id::JobId;
-use crate::worker::Acceptance;
-use crate::worker::Answer;
-use crate::worker::AnswerOutcome;
-use crate::worker::JobStatus as WireStatus;
+use crate::worker::{Acceptance, Answer, AnswerOutcome, JobStatus as WireStatus};
 
 impl JobTask {
     pub(super) async fn effect(&mut self, effect: Effect) -> Option<Input> {

@@ -5,44 +5,29 @@
 
 mod effects;
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::PoisonError;
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
-use sha2::Digest;
-use sha2::Sha256;
-use tokio::sync::mpsc;
-use tokio::sync::oneshot;
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
 use crate::clock::Clock;
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::events::Event;
-use crate::dispatcher::machine::Effect;
-use crate::dispatcher::machine::Input;
-use crate::dispatcher::machine::Machine;
-use crate::dispatcher::machine::Output;
-use crate::dispatcher::machine::Plan;
-use crate::dispatcher::machine::Record;
-use crate::dispatcher::machine::Stage;
-use crate::dispatcher::machine::StatusAnswer;
+use crate::dispatcher::machine::{
+    Effect, Input, Machine, Output, Plan, Record, Stage, StatusAnswer,
+};
 use crate::dispatcher::rest::limit::Bucket;
-use crate::dispatcher::shared::JobEntry;
-use crate::dispatcher::shared::Message;
-use crate::dispatcher::shared::Shared;
-use crate::dispatcher::shared::Undelivered;
-use crate::dispatcher::shared::Written;
-use crate::error::Code;
-use crate::error::Error;
+use crate::dispatcher::shared::{JobEntry, Message, Shared, Undelivered, Written};
+use crate::error::{Code, Error};
 use crate::id::Secret;
-use crate::worker::Job;
-use crate::worker::WorkerHandle;
+use crate::worker::{Job, WorkerHandle};
 
 /// How many messages may wait for a job. Requests beyond them are answered "too many".
 const INBOX: usize = 64;
@@ -51,12 +36,10 @@ const INBOX: usize = 64;
 pub struct Bearer {
     /// 256 random bits, for the agent.
     pub secret: Secret<String>,
-    /// For the record.
     pub hash: String,
 }
 
 impl Bearer {
-    /// A fresh one.
     pub fn mint() -> Result<Bearer, Error> {
         let mut bytes = [0; 32];
         getrandom::fill(&mut bytes).map_err(|error| {
@@ -83,7 +66,6 @@ pub struct Offer {
     pub received_at: std::time::Instant,
 }
 
-/// One job's task.
 pub struct JobTask {
     shared: Arc<Shared>,
     entry: Arc<JobEntry>,
@@ -248,11 +230,7 @@ impl JobTask {
             .swap(result.is_ok(), Ordering::AcqRel);
         match result {
             Ok(()) => {
-                *self
-                    .entry
-                    .written
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner) = written;
+                *self.entry.written.lock() = written;
                 Input::Saved { sequence }
             }
             Err(error) => {

@@ -3,16 +3,10 @@
 //! Decides who is asked next and when. It refuses to start an attempt whose token would not live long enough, and to
 //! leave an endpoint that may have taken the job without telling it that the job is over.
 
-use crate::dispatcher::machine::Delivery;
-use crate::dispatcher::machine::Effect;
-use crate::dispatcher::machine::Flight;
-use crate::dispatcher::machine::Machine;
-use crate::dispatcher::machine::Notice;
-use crate::dispatcher::machine::Outcome;
-use crate::dispatcher::machine::Reading;
-use crate::dispatcher::machine::Stage;
-use crate::dispatcher::machine::Termination;
-use crate::dispatcher::machine::TOKEN_MARGIN_MS;
+use crate::dispatcher::machine::{
+    Delivery, Effect, Flight, Machine, Notice, Outcome, Reading, Stage, Termination,
+    TOKEN_MARGIN_MS,
+};
 
 impl Machine {
     /// Starts the first delivery, or the one that a restart interrupted: its last attempt is made once more, because

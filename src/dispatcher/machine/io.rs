@@ -4,14 +4,12 @@
 
 use livekit_protocol::JobStatus;
 
-use crate::dispatcher::machine::record::Record;
-use crate::dispatcher::machine::record::Token;
+use crate::dispatcher::machine::record::{Record, Token};
 use crate::retry::Schedule;
 
 /// Where a job may go, in order of preference.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
-    /// The endpoints.
     pub endpoints: Vec<Route>,
     /// When failed attempts are repeated; `None` only for an agent that is no longer configured.
     pub schedule: Option<Schedule>,
@@ -45,30 +43,22 @@ pub enum Input {
     AssignmentLost,
     /// An attempt has its outcome.
     Attempted {
-        /// The delivery's number.
         delivery: u32,
-        /// The attempt's number.
         attempt: u32,
         /// What came of it.
         outcome: Outcome,
     },
     /// An endpoint answered 410 to some job.
     EndpointGone {
-        /// Which.
         url: String,
     },
-    /// The agent reports.
     Status {
-        /// Whom to answer.
         ticket: u64,
-        /// What.
         status: JobStatus,
-        /// Why it failed.
         error: Option<String>,
     },
     /// LiveKit ended the job.
     Terminated,
-    /// Time has passed.
     Tick,
 }
 
@@ -98,7 +88,6 @@ pub enum Outcome {
     },
     /// This attempt failed, another may not.
     Retry {
-        /// In words.
         why: String,
         /// What the endpoint asked for.
         retry_after_ms: Option<u64>,
@@ -107,7 +96,6 @@ pub enum Outcome {
     },
     /// This endpoint will not take it, whatever is tried.
     Permanent {
-        /// In words.
         why: String,
         /// It answered 410: nothing more is sent to it.
         gone: bool,
@@ -121,7 +109,6 @@ pub enum Output {
     Persist {
         /// To be repeated in the answer.
         sequence: u64,
-        /// All of it.
         record: Box<Record>,
         /// Whether it must survive a power failure, not only a crash.
         durable: bool,
@@ -135,16 +122,12 @@ pub enum Output {
 pub enum Effect {
     /// Answer LiveKit's availability request.
     Answer {
-        /// What to answer.
         available: bool,
     },
-    /// POST the job.
     Post {
         /// Index into the plan.
         endpoint: usize,
-        /// The delivery's number.
         delivery: u32,
-        /// The attempt's number.
         attempt: u32,
         /// How long it may take, in milliseconds.
         timeout_ms: u64,
@@ -153,33 +136,24 @@ pub enum Effect {
     CancelAttempt,
     /// Send nothing more to an endpoint that answered 410.
     DisableEndpoint {
-        /// Which.
         url: String,
     },
     /// Tell an endpoint that the job is over for it.
     PostTerminated {
         /// Index into the plan.
         endpoint: usize,
-        /// The delivery's number.
         delivery: u32,
-        /// Why.
         reason: Termination,
     },
-    /// Tell LiveKit.
     Report {
-        /// The status.
         status: JobStatus,
-        /// Why it failed.
         error: Option<String>,
     },
     /// Answer the agent's report.
     Reply {
-        /// Whom.
         ticket: u64,
-        /// What.
         answer: StatusAnswer,
     },
-    /// Tell the program.
     Notice(Notice),
     /// The job is over and written down; drop the machine.
     Forget,
@@ -218,9 +192,7 @@ pub enum StatusAnswer {
 /// A job's status as agents see it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StatusView {
-    /// The status.
     pub status: JobStatus,
-    /// Why it failed.
     pub error: Option<String>,
     /// Unix milliseconds.
     pub updated_at: i64,
@@ -259,9 +231,7 @@ pub enum Notice {
     AttemptFailed {
         /// Index into the plan.
         endpoint: usize,
-        /// Which attempt.
         attempt: u32,
-        /// In words.
         why: String,
         /// When the next one starts, in milliseconds from now.
         retry_in_ms: u64,
@@ -272,19 +242,15 @@ pub enum Notice {
         endpoint: usize,
         /// How many attempts were made.
         attempts: u32,
-        /// In words.
         why: String,
     },
-    /// The agent reported.
     Status {
-        /// What.
         status: JobStatus,
     },
     /// The job is over.
     Ended {
         /// `JsSuccess` or `JsFailed`.
         status: JobStatus,
-        /// Why it failed.
         error: Option<String>,
     },
 }

@@ -12,33 +12,20 @@ mod reports;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use std::collections::BTreeSet;
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use livekit_protocol::JobStatus;
 
 use crate::id::Pii;
 use crate::worker::protocol::Job;
 
-pub use crate::dispatcher::machine::io::Effect;
-pub use crate::dispatcher::machine::io::Input;
-pub use crate::dispatcher::machine::io::Notice;
-pub use crate::dispatcher::machine::io::Outcome;
-pub use crate::dispatcher::machine::io::Output;
-pub use crate::dispatcher::machine::io::Plan;
-pub use crate::dispatcher::machine::io::Reading;
-pub use crate::dispatcher::machine::io::Route;
-pub use crate::dispatcher::machine::io::StatusAnswer;
-pub use crate::dispatcher::machine::io::StatusView;
-pub use crate::dispatcher::machine::io::Termination;
-pub use crate::dispatcher::machine::record::cut_error;
-pub use crate::dispatcher::machine::record::is_terminal;
-pub use crate::dispatcher::machine::record::judge_status;
-pub use crate::dispatcher::machine::record::Delivery;
-pub use crate::dispatcher::machine::record::Record;
-pub use crate::dispatcher::machine::record::Stage;
-pub use crate::dispatcher::machine::record::StatusRule;
-pub use crate::dispatcher::machine::record::Token;
+pub use crate::dispatcher::machine::io::{
+    Effect, Input, Notice, Outcome, Output, Plan, Reading, Route, StatusAnswer, StatusView,
+    Termination,
+};
+pub use crate::dispatcher::machine::record::{
+    cut_error, is_terminal, judge_status, Delivery, Record, Stage, StatusRule, Token,
+};
 
 /// LiveKit assigns within milliseconds of the answer, or not at all: its own limit is 3 s after the offer.
 const ASSIGNMENT_WAIT_MS: i64 = 10_000;
@@ -52,12 +39,13 @@ const TOKEN_MARGIN_MS: i64 = 300_000;
 /// What the machine waits for, as far as deliveries go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Flight {
-    /// Nothing.
     None,
     /// The outcome of an attempt.
     Attempt,
     /// The time of the next attempt, in Unix milliseconds.
-    Wait { until: i64 },
+    Wait {
+        until: i64,
+    },
 }
 
 /// The life of one job.

@@ -1,10 +1,6 @@
 //! The machine's bold sentence, against random lives: a store that is slow or fails, crashes, and every input at any time.
 
-use super::tests::job;
-use super::tests::plan;
-use super::tests::token;
-use super::tests::HOUR_MS;
-use super::tests::START;
+use super::tests::{job, plan, token, HOUR_MS, START};
 use super::*;
 use proptest::prelude::*;
 

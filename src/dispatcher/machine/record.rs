@@ -5,9 +5,7 @@
 
 use livekit_protocol::JobStatus;
 
-use crate::id::JobId;
-use crate::id::Pii;
-use crate::id::Secret;
+use crate::id::{JobId, Pii, Secret};
 use crate::worker::protocol::Job;
 
 /// How far a job has come. Later stages are larger; a job never goes back.
@@ -71,7 +69,6 @@ pub struct Token {
 pub struct Delivery {
     /// Which delivery of the job this is, from 1.
     pub number: u32,
-    /// The endpoint's URL.
     pub url: String,
     /// The attempt under way, or the last one; from 1.
     pub attempt: u32,
@@ -82,7 +79,6 @@ pub struct Delivery {
 /// Everything a restart needs to know about a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// What LiveKit said.
     pub job: Job,
     /// The identity the agent joins with.
     pub identity: Pii<String>,
@@ -90,7 +86,6 @@ pub struct Record {
     pub stage: Stage,
     /// What is known of the outcome.
     pub status: JobStatus,
-    /// Why it failed.
     pub error: Option<String>,
     /// SHA-256 of every status bearer handed out for it, in hex.
     pub bearers: Vec<String>,
@@ -109,7 +104,6 @@ pub struct Record {
 }
 
 impl Record {
-    /// The job's id.
     pub fn job_id(&self) -> &JobId {
         &self.job.id
     }
@@ -123,7 +117,6 @@ pub fn is_terminal(status: JobStatus) -> bool {
 /// What becomes of a reported status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusRule {
-    /// It is news.
     Apply,
     /// It is known already.
     Repeat,

@@ -5,18 +5,10 @@
 
 use livekit_protocol::JobStatus;
 
-use crate::dispatcher::machine::cut_error;
-use crate::dispatcher::machine::is_terminal;
-use crate::dispatcher::machine::judge_status;
-use crate::dispatcher::machine::Effect;
-use crate::dispatcher::machine::Flight;
-use crate::dispatcher::machine::Machine;
-use crate::dispatcher::machine::Notice;
-use crate::dispatcher::machine::Stage;
-use crate::dispatcher::machine::StatusAnswer;
-use crate::dispatcher::machine::StatusRule;
-use crate::dispatcher::machine::StatusView;
-use crate::dispatcher::machine::Termination;
+use crate::dispatcher::machine::{
+    cut_error, is_terminal, judge_status, Effect, Flight, Machine, Notice, Stage, StatusAnswer,
+    StatusRule, StatusView, Termination,
+};
 
 impl Machine {
     pub(super) fn status(

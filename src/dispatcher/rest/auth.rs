@@ -6,8 +6,7 @@
 use axum::http::header::AUTHORIZATION;
 use axum::http::HeaderMap;
 use livekit_token::TokenVerifier;
-use subtle::Choice;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use crate::dispatcher::config::LiveKit;
 use crate::dispatcher::job::hash_bearer;
@@ -56,8 +55,7 @@ mod tests {
     use super::*;
     use crate::id::Secret;
     use axum::http::HeaderValue;
-    use livekit_token::AccessToken;
-    use livekit_token::VideoGrants;
+    use livekit_token::{AccessToken, VideoGrants};
     use std::time::Duration;
 
     const SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";

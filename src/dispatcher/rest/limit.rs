@@ -4,7 +4,6 @@
 
 use tokio::time::Instant;
 
-/// Calls at once.
 const BURST: f64 = 20.0;
 /// Calls a second after that.
 const PER_SECOND: f64 = 5.0;

@@ -11,21 +11,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper_util::rt::TokioExecutor;
-use hyper_util::rt::TokioIo;
-use hyper_util::rt::TokioTimer;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::sleep;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatcher::shared::Shared;
-use crate::error::Code;
-use crate::error::Error;
+use crate::error::{Code, Error};
 
 const MAX_CONNECTIONS: usize = 1_024;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -35,7 +30,6 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// A pause after the system refuses a connection (out of file descriptors), so that the loop does not spin.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Takes the port.
 pub async fn bind(host: &str, port: u16) -> Result<(TcpListener, SocketAddr), Error> {
     let failed = |error: std::io::Error| {
         let what = match error.kind() {

@@ -5,41 +5,24 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::PoisonError;
 use std::time::Duration;
 
-use axum::body::to_bytes;
-use axum::body::Body;
-use axum::extract::Path;
-use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
-use axum::http::header::RETRY_AFTER;
-use axum::http::HeaderMap;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::response::Response;
+use axum::body::{to_bytes, Body};
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::Json;
-use axum::Router;
+use axum::{Json, Router};
 use livekit_protocol::JobStatus;
-use serde_json::json;
-use serde_json::Value;
-use tokio::sync::oneshot;
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
-use tokio::time::Instant;
+use serde_json::{json, Value};
+use tokio::sync::{oneshot, Semaphore};
+use tokio::time::{timeout, Instant};
 
-use crate::clock::Clock;
-use crate::clock::SystemClock;
-use crate::dispatcher::machine::judge_status;
-use crate::dispatcher::machine::Record;
-use crate::dispatcher::machine::StatusAnswer;
-use crate::dispatcher::machine::StatusRule;
-use crate::dispatcher::machine::StatusView;
+use crate::clock::{Clock, SystemClock};
+use crate::dispatcher::machine::{judge_status, Record, StatusAnswer, StatusRule, StatusView};
 use crate::dispatcher::rest::auth::Presented;
-use crate::dispatcher::shared::JobEntry;
-use crate::dispatcher::shared::Message;
-use crate::dispatcher::shared::Shared;
+use crate::dispatcher::shared::{JobEntry, Message, Shared};
 use crate::id::JobId;
 
 /// The largest body: a status and 1 KiB of error, with room for escapes.
@@ -59,7 +42,6 @@ pub struct App {
     started: Instant,
 }
 
-/// Every route.
 pub fn router(shared: Arc<Shared>) -> Router {
     let app = App {
         shared,
@@ -123,12 +105,7 @@ impl App {
         let presented = Presented::from(headers).ok_or_else(not_found)?;
         let livekit = &self.shared.livekit;
         if let Some(entry) = self.shared.job(job_id) {
-            let bearers = entry
-                .written
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .bearers
-                .clone();
+            let bearers = entry.written.lock().bearers.clone();
             return match presented.opens(livekit, &bearers, &entry.room.0) {
                 true => Ok(Job::Live(entry)),
                 false => Err(not_found()),
@@ -208,7 +185,7 @@ async fn read(State(app): State<App>, Path(job_id): Path<String>, headers: Heade
             if let Some(response) = too_often(&entry) {
                 return response;
             }
-            let written = entry.written.lock().unwrap_or_else(PoisonError::into_inner);
+            let written = entry.written.lock();
             stored(StatusCode::OK, &job_id, &written.view)
         }
         Ok(Job::Ended(record)) => stored(StatusCode::OK, &job_id, &StatusView::from(&*record)),
@@ -259,7 +236,7 @@ async fn report(
 }
 
 fn too_often(entry: &JobEntry) -> Option<Response> {
-    let mut bucket = entry.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut bucket = entry.bucket.lock();
     let seconds = bucket.take(Instant::now()).err()?;
     Some(later(
         StatusCode::TOO_MANY_REQUESTS,

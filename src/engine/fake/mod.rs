@@ -3,45 +3,25 @@
 //! Decides what the tests of the floors above see. Refuses to imitate a network: nothing happens that was not scripted,
 //! except what the real engine always does (`LocalTrackPublished`, `LocalTrackUnpublished`, one last `Disconnected`).
 
-use std::collections::HashMap;
-use std::collections::VecDeque;
-use std::sync::atomic::AtomicBool;
-use std::sync::atomic::AtomicU32;
-use std::sync::atomic::Ordering;
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
-use std::sync::Mutex;
-use std::sync::MutexGuard;
-use std::sync::PoisonError;
 
 use async_trait::async_trait;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 mod objects;
 
 pub use objects::FakeTrack;
 
-use objects::FakePublication;
-use objects::FakeSource;
+use objects::{FakePublication, FakeSource};
 
-use crate::engine::line;
-use crate::engine::AudioSourceOptions;
-use crate::engine::AudioStreamOptions;
-use crate::engine::ConnectOptions;
-use crate::engine::Connected;
-use crate::engine::DataPacket;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineError;
-use crate::engine::EngineEvent;
-use crate::engine::EnginePublication;
-use crate::engine::EngineRoom;
-use crate::engine::EngineTrack;
-use crate::engine::EventSender;
-use crate::engine::ParticipantInfo;
-use crate::engine::PublicationInfo;
-use crate::engine::PublishOptions;
-use crate::engine::RoomEngine;
-use crate::engine::RoomInfo;
-use crate::engine::TrackInfo;
+use crate::engine::{
+    line, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, DataPacket,
+    EngineAudioSource, EngineError, EngineEvent, EnginePublication, EngineRoom, EngineTrack,
+    EventSender, ParticipantInfo, PublicationInfo, PublishOptions, RoomEngine, RoomInfo, TrackInfo,
+};
 
 const KIND_AUDIO: i32 = 1;
 const CLIENT_INITIATED: i32 = 1;
@@ -104,14 +84,11 @@ pub enum Call {
 pub enum Join {
     /// The room is reached and looks like this.
     Room {
-        /// The room.
         info: RoomInfo,
-        /// The local participant.
         local: ParticipantInfo,
         /// Who is there already.
         participants: Vec<(ParticipantInfo, Vec<Arc<dyn EnginePublication>>)>,
     },
-    /// The join fails.
     Fail(EngineError),
     /// The join never ends.
     Never,
@@ -119,7 +96,7 @@ pub enum Join {
 
 /// Waits on nothing and breaks on nothing: a poisoned lock of a failed test stays readable.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 #[derive(Default)]

@@ -4,23 +4,15 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
-use std::sync::Mutex;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 
-use super::lock;
-use super::Call;
-use super::Log;
-use super::KIND_AUDIO;
-use crate::engine::AudioSink;
-use crate::engine::AudioStreamOptions;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineAudioStream;
-use crate::engine::EngineError;
-use crate::engine::EnginePublication;
-use crate::engine::EngineTrack;
-use crate::engine::PublicationInfo;
-use crate::engine::TrackInfo;
+use super::{lock, Call, Log, KIND_AUDIO};
+use crate::engine::{
+    AudioSink, AudioStreamOptions, EngineAudioSource, EngineAudioStream, EngineError,
+    EnginePublication, EngineTrack, PublicationInfo, TrackInfo,
+};
 
 pub(super) struct FakePublication {
     pub(super) log: Arc<Log>,

@@ -3,31 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::disconnect_id;
-use super::join;
-use super::left;
-use super::publish_id;
-use super::script::handle;
-use super::script::say;
-use super::script::say_in;
-use super::script::Script;
-use super::start;
-use super::ROOM;
-use crate::engine::changes;
-use crate::engine::proto;
+use super::script::{handle, say, say_in, Script};
+use super::{disconnect_id, join, left, publish_id, start, ROOM};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
 use crate::engine::router::Router;
 use crate::engine::source::AudioSource;
-use crate::engine::AudioSourceOptions;
-use crate::engine::Connected;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineError;
-use crate::engine::EnginePublication;
-use crate::engine::EngineRoom;
-use crate::engine::EngineTrack;
-use crate::engine::PublishOptions;
+use crate::engine::{
+    changes, proto, AudioSourceOptions, Connected, EngineAudioSource, EngineError,
+    EnginePublication, EngineRoom, EngineTrack, PublishOptions,
+};
 
 fn unpublish_id(ask: &Ask) -> Option<u64> {
     match ask {

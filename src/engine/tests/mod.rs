@@ -4,17 +4,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::native;
-use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::router::Router;
-use crate::engine::ConnectOptions;
-use crate::engine::Connected;
-use crate::engine::EngineEvent;
-use crate::engine::EventReceiver;
-use script::say;
-use script::Script;
+use crate::engine::{native, proto, ConnectOptions, Connected, EngineEvent, EventReceiver};
+use script::{say, Script};
 
 mod leaving;
 mod rooms;

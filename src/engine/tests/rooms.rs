@@ -1,33 +1,18 @@
 //! Joins, leaves and the one `Disconnected` of every room.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::connect_id;
-use super::disconnect_id;
-use super::join;
-use super::left;
-use super::names;
-use super::options;
-use super::script;
-use super::script::handle;
-use super::script::say;
-use super::script::say_in;
-use super::script::Script;
-use super::start;
-use super::ROOM;
-use crate::engine::native;
-use crate::engine::proto;
+use super::script::{handle, say, say_in, Script};
+use super::{connect_id, disconnect_id, join, left, names, options, script, start, ROOM};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
 use crate::engine::rooms::RECONNECT_DEADLINE;
 use crate::engine::router::Router;
-use crate::engine::Connected;
-use crate::engine::EngineError;
+use crate::engine::{native, proto, Connected, EngineError};
 
 #[tokio::test]
 async fn a_join_hands_over_what_the_library_tells_and_lets_the_events_flow() {

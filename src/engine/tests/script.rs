@@ -2,11 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::HashMap;
-use std::sync::atomic::AtomicU64;
-use std::sync::atomic::Ordering;
-use std::sync::Arc;
-use std::sync::Condvar;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 use prost::Message as _;
@@ -21,7 +18,6 @@ use crate::engine::router::Router;
 
 type Answerer = Box<dyn Fn(&Ask) -> Option<Reply> + Send + Sync>;
 
-/// The library's side.
 pub(super) struct Script {
     answer: Answerer,
     requests: Mutex<Vec<Ask>>,
@@ -187,8 +183,7 @@ pub(super) fn handle(id: u64) -> proto::FfiOwnedHandle {
 
 /// The answer to a join: room 1, local participant 2, one participant 3 with one publication 4.
 pub(super) fn joined(async_id: u64) -> Event {
-    use proto::connect_callback::Message;
-    use proto::connect_callback::ParticipantWithTracks;
+    use proto::connect_callback::{Message, ParticipantWithTracks};
     let participant = |id, identity: &str| proto::OwnedParticipant {
         handle: handle(id),
         info: proto::ParticipantInfo {

@@ -2,25 +2,14 @@
 
 use std::sync::Arc;
 
-use super::capture_id;
-use super::join;
-use super::publish_id;
-use super::script::handle;
-use super::script::say;
-use super::script::say_in;
-use super::script::Script;
-use super::start;
-use super::ROOM;
-use crate::engine::proto;
+use super::script::{handle, say, say_in, Script};
+use super::{capture_id, join, publish_id, start, ROOM};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
 use crate::engine::router::Router;
 use crate::engine::source::AudioSource;
-use crate::engine::AudioSourceOptions;
-use crate::engine::EngineAudioSource;
-use crate::engine::EngineError;
-use crate::engine::PublishOptions;
+use crate::engine::{proto, AudioSourceOptions, EngineAudioSource, EngineError, PublishOptions};
 
 fn source(router: &Arc<Router>, queue_size_ms: u32) -> AudioSource {
     let options = AudioSourceOptions {

@@ -1,24 +1,14 @@
 //! Which frames reach which sink, and that a sink ends once.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
-use super::join;
-use super::script::handle;
-use super::script::say;
-use super::script::say_in;
-use super::script::Script;
-use super::ROOM;
-use crate::engine::proto;
+use super::script::{handle, say, say_in, Script};
+use super::{join, ROOM};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
 use crate::engine::router::Router;
-use crate::engine::AudioSink;
-use crate::engine::AudioStreamOptions;
-use crate::engine::Connected;
-use crate::engine::EngineEvent;
-use crate::engine::EngineTrack;
+use crate::engine::{proto, AudioSink, AudioStreamOptions, Connected, EngineEvent, EngineTrack};
 
 #[derive(Default)]
 struct Ear(Mutex<Vec<String>>);

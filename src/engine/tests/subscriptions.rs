@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use super::join;
 use super::script::Script;
-use super::ROOM;
+use super::{join, ROOM};
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::subscription::APART;
-use crate::engine::Connected;
-use crate::engine::EngineError;
-use crate::engine::EnginePublication;
+use crate::engine::{Connected, EngineError, EnginePublication};
 
 fn told(script: &Script) -> Vec<bool> {
     let requests = script.requests();

@@ -3,10 +3,7 @@
 
 use std::ops::RangeInclusive;
 
-use crate::json::Flaw;
-use crate::json::Reader;
-use crate::json::Text;
-use crate::json::Value;
+use crate::json::{Flaw, Reader, Text, Value};
 use crate::webhook::body::Strings;
 use crate::webhook::error::FieldProblem;
 

@@ -9,30 +9,14 @@ mod words;
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use crate::id::JobId;
-use crate::id::Secret;
-use crate::id::WorkerId;
-use crate::worker::protocol::Answer;
-use crate::worker::protocol::FromServer;
-use crate::worker::protocol::Job;
-use crate::worker::protocol::JobStatus;
-use crate::worker::protocol::ToServer;
+use crate::id::{JobId, Secret, WorkerId};
+use crate::worker::protocol::{Answer, FromServer, Job, JobStatus, ToServer};
 
 use retry::Backoff;
 use table::Table;
 
-pub use times::ANSWER_WINDOW;
-pub use times::ASSIGNMENT_WINDOW;
-pub use times::PING_EVERY;
-pub use times::REGISTRATION_WINDOW;
-pub use times::SILENCE;
-pub use words::AnswerOutcome;
-pub use words::Config;
-pub use words::Event;
-pub use words::Input;
-pub use words::Output;
-pub use words::Reason;
-pub use words::UpdateOutcome;
+pub use times::{ANSWER_WINDOW, ASSIGNMENT_WINDOW, PING_EVERY, REGISTRATION_WINDOW, SILENCE};
+pub use words::{AnswerOutcome, Config, Event, Input, Output, Reason, UpdateOutcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -110,7 +94,6 @@ impl Machine {
         }
     }
 
-    /// Answers an offer.
     pub fn answer(&mut self, now: Instant, job_id: &JobId, answer: Answer) -> AnswerOutcome {
         self.pass_time(now);
         if !self.jobs.take_offer(job_id) {

@@ -1,8 +1,7 @@
 //! The jobs of one connection: offered (waiting for our answer), expected (waiting for LiveKit's assignment), assigned.
 //! Belongs to one connection: LiveKit forgets all of it when the connection ends, so the table is cleared with it.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Instant;
 
 use crate::id::JobId;
@@ -49,7 +48,6 @@ impl Table {
         self.assigned.contains(job_id)
     }
 
-    /// Awaited or assigned.
     pub(super) fn holds(&self, job_id: &JobId) -> bool {
         self.expected.contains_key(job_id) || self.assigned.contains(job_id)
     }

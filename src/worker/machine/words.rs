@@ -3,13 +3,8 @@
 use std::fmt;
 use std::time::Instant;
 
-use crate::id::JobId;
-use crate::id::Secret;
-use crate::id::WorkerId;
-use crate::worker::protocol::FromServer;
-use crate::worker::protocol::Job;
-use crate::worker::protocol::Registration;
-use crate::worker::protocol::ToServer;
+use crate::id::{JobId, Secret, WorkerId};
+use crate::worker::protocol::{FromServer, Job, Registration, ToServer};
 
 /// What the machine is told once.
 #[derive(Clone, Debug)]
@@ -66,13 +61,11 @@ impl fmt::Display for Reason {
 /// What the outside tells the machine.
 #[derive(Clone, Debug)]
 pub enum Input {
-    /// Begin.
     Start,
     /// The socket is open.
     Opened,
     /// A frame of any kind came; for messages, tell this first.
     Heard,
-    /// A message came.
     Message(FromServer),
     /// Connecting failed, or the connection ended.
     Lost(Reason),
@@ -80,7 +73,6 @@ pub enum Input {
     SetActive(u32),
     /// Take no new jobs.
     Drain,
-    /// End.
     Close,
     /// Time has passed; see [`Machine::wake_at`](super::Machine::wake_at).
     Tick,
@@ -98,7 +90,6 @@ pub enum Output {
         /// Whether the peer is there to listen.
         goodbye: bool,
     },
-    /// Tell the owner.
     Event(Event),
 }
 
@@ -115,14 +106,12 @@ pub enum Event {
     },
     /// LiveKit asks whether this worker takes a job. Unanswered, it is declined [`ANSWER_WINDOW`](super::ANSWER_WINDOW) after `received_at`.
     Offer {
-        /// The job.
         job: Box<Job>,
         /// When the request came.
         received_at: Instant,
     },
     /// An accepted job is this worker's.
     Assigned {
-        /// The job.
         job: Box<Job>,
         /// The token to join with.
         token: Secret<String>,
@@ -131,29 +120,24 @@ pub enum Event {
     },
     /// An accepted job was not assigned in time, or the connection ended before. LiveKit does not offer it again.
     AssignmentLost {
-        /// The job.
         job_id: JobId,
     },
     /// LiveKit ended a job of this worker.
     Terminated {
-        /// The job.
         job_id: JobId,
     },
     /// There is no connection. LiveKit has forgotten every job of this worker; the agents are not affected.
     Disconnected {
-        /// Why.
         reason: Reason,
         /// When the next attempt follows; `None`: never, `Closed` follows.
         will_retry_ms: Option<u64>,
     },
-    /// The last event.
     Closed,
 }
 
 /// Whether an answer reached its question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AnswerOutcome {
-    /// It was sent.
     Sent,
     /// No such offer waits for an answer: answered already, declined because time was up, or its connection ended.
     NotWaiting,
@@ -162,7 +146,6 @@ pub enum AnswerOutcome {
 /// Whether a status reached LiveKit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UpdateOutcome {
-    /// It was sent.
     Sent,
     /// There is no registered connection.
     NoSocket,

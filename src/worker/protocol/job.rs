@@ -4,14 +4,9 @@
 use std::collections::BTreeMap;
 
 use livekit_protocol as wire;
-use serde::Deserialize;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::id::DispatchId;
-use crate::id::JobId;
-use crate::id::ParticipantSid;
-use crate::id::Pii;
-use crate::id::RoomSid;
+use crate::id::{DispatchId, JobId, ParticipantSid, Pii, RoomSid};
 use crate::worker::protocol::DecodeError;
 
 /// What a job is about.
@@ -29,7 +24,6 @@ pub enum JobType {
 }
 
 impl JobType {
-    /// All three.
     pub const ALL: [JobType; 3] = [JobType::Room, JobType::Publisher, JobType::Participant];
 
     /// LiveKit's name: `JT_ROOM`, `JT_PUBLISHER`, `JT_PARTICIPANT`.
@@ -73,13 +67,11 @@ pub struct Job {
     pub agent_name: String,
     /// The dispatch's deployment; mostly empty.
     pub deployment: String,
-    /// The room.
     pub room: Room,
     /// The participant it is about; `None` for `JT_ROOM`.
     pub participant: Option<Participant>,
     /// The dispatch's metadata, opaque.
     pub metadata: Pii<String>,
-    /// The dispatch's attributes.
     pub attributes: Pii<BTreeMap<String, String>>,
 }
 
@@ -88,11 +80,9 @@ pub struct Job {
 pub struct Room {
     /// `RM_…`.
     pub sid: RoomSid,
-    /// The room's name.
     pub name: Pii<String>,
     /// Unix seconds.
     pub created_at: i64,
-    /// The room's metadata.
     pub metadata: Pii<String>,
     /// How many participants it had when the job was made.
     pub num_participants: u32,
@@ -103,16 +93,12 @@ pub struct Room {
 pub struct Participant {
     /// `PA_…`.
     pub sid: ParticipantSid,
-    /// Its identity.
     pub identity: Pii<String>,
-    /// Its display name.
     pub name: Pii<String>,
     /// `STANDARD`, `INGRESS`, `EGRESS`, `SIP`, `AGENT` and so on; a kind newer than this build is `STANDARD`, as
     /// LiveKit's own clients read it.
     pub kind: String,
-    /// Its metadata.
     pub metadata: Pii<String>,
-    /// Its attributes.
     pub attributes: Pii<BTreeMap<String, String>>,
 }
 

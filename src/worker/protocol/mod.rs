@@ -13,14 +13,9 @@ use livekit_protocol::server_message::Message as In;
 use livekit_protocol::worker_message::Message as Out;
 use prost::Message;
 
-use crate::id::JobId;
-use crate::id::Secret;
-use crate::id::WorkerId;
+use crate::id::{JobId, Secret, WorkerId};
 
-pub use job::Job;
-pub use job::JobType;
-pub use job::Participant;
-pub use job::Room;
+pub use job::{Job, JobType, Participant, Room};
 
 /// What the agents' own SDKs call the agent's name; consumers look for it beside LiveKit's forced `lk.agent_name`.
 const AGENT_NAME_ATTRIBUTE: &str = "lk.agent.name";
@@ -95,11 +90,8 @@ pub enum Answer {
 pub struct Acceptance {
     /// The identity in the minted token.
     pub identity: String,
-    /// The display name.
     pub name: String,
-    /// The participant's metadata.
     pub metadata: String,
-    /// The participant's attributes.
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -121,7 +113,6 @@ impl JobStatus {
     }
 }
 
-/// From the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FromServer {
     /// Registered; jobs may follow at once.
@@ -133,9 +124,7 @@ pub enum FromServer {
     },
     /// Will you take this job?
     Availability(Box<Job>),
-    /// It is yours.
     Assignment {
-        /// The job.
         job: Box<Job>,
         /// The token to join with, minted by LiveKit.
         token: Secret<String>,
@@ -150,7 +139,6 @@ pub enum FromServer {
     Unknown,
 }
 
-/// From the worker.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ToServer {
     /// Must be the first message.
@@ -161,7 +149,6 @@ pub enum ToServer {
         job_id: JobId,
         /// The name this worker registered under.
         agent_name: String,
-        /// The answer.
         answer: Answer,
     },
     /// Whether this worker wants jobs. Both fields are always sent: an absent load would read as 0.
@@ -173,9 +160,7 @@ pub enum ToServer {
     },
     /// What became of a job.
     UpdateJob {
-        /// The job.
         job_id: JobId,
-        /// Its status.
         status: JobStatus,
         /// Why it failed; LiveKit only logs it.
         error: String,

@@ -2,8 +2,7 @@
 
 use proptest::collection::vec;
 use proptest::prelude::any;
-use proptest::prop_assert;
-use proptest::proptest;
+use proptest::{prop_assert, proptest};
 
 use super::*;
 

@@ -1,7 +1,7 @@
 // A v3 prompt as chat-completions messages. What the wire has no place for is refused with the part's kind: a file of a
 // type the gateway cannot take must not vanish from what the model is told.
 
-import { ConfigError } from '../../errors.js'
+import { ConfigError } from '../../base/errors.js'
 import type { PromptMessage, PromptPart, ToolOutput } from '../spec.js'
 
 /** A message on the wire. */

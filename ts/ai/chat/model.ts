@@ -1,9 +1,9 @@
 // A language model behind the gateway's chat completions, as specification v3: one request per attempt, no retry of its
 // own (the AI SDK has the call's only retry layer), a stream that is read as fast as it is consumed.
 
-import { ConnectionError, RoomhookError } from '../../errors.js'
+import { ConnectionError, RoomhookError } from '../../base/errors.js'
+import { checkText } from '../../base/options.js'
 import type { InferenceResponse } from '../../inference/fetch.js'
-import { checkText } from '../../options.js'
 import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { type GatewayCallError, gatewayAnswerError, gatewayStreamError, isAbort } from '../gateway-error.js'

@@ -1,7 +1,7 @@
 // The typed options of one chat call: `providerOptions: { livekit: … }` under the AI SDK. Unknown names and wrong types
 // are refused, with the nearest known name.
 
-import { checkBoolean, checkOptions, checkText, invalid } from '../../options.js'
+import { checkBoolean, checkOptions, checkText, invalid } from '../../base/options.js'
 import { type CallOptions, callOptionNames, checkCallOptions } from '../call-options.js'
 import type { Json, ProviderOptions } from '../spec.js'
 

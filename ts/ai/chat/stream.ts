@@ -1,7 +1,7 @@
 // The chunks of a streamed answer as v3 parts. **Every part that starts ends, in order, and one `finish` comes last**,
 // also when the stream breaks: then an `error` part says so and the reason to finish is `error`.
 
-import { ConnectionError } from '../../errors.js'
+import { ConnectionError } from '../../base/errors.js'
 import { gatewayStreamError } from '../gateway-error.js'
 import type { StreamPart, Usage } from '../spec.js'
 import { finishReason, responseFacts, toolMetadata, usage, type WireCompletion, type WireToolCall } from './response.js'

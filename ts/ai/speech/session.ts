@@ -1,7 +1,7 @@
 // One session on a socket of the gateway: JSON out, JSON in, an idle limit, and an end that always comes. A message that
 // is not an object with a type is ignored, as the protocol grows.
 
-import { ConnectionError } from '../../errors.js'
+import { ConnectionError } from '../../base/errors.js'
 import { sessionError } from '../gateway-error.js'
 
 /** What a session needs of a socket; an `InferenceSocket` has it. */

@@ -1,7 +1,7 @@
 // The typed options of one speech or transcription call: `providerOptions: { livekit: … }` under the AI SDK. Unknown
 // names and wrong types are refused, with the nearest known name.
 
-import { checkInteger, checkOptions, checkText, invalid } from '../../options.js'
+import { checkInteger, checkOptions, checkText, invalid } from '../../base/options.js'
 import { type CallOptions, callOptionNames, checkCallOptions } from '../call-options.js'
 import type { Json, ProviderOptions } from '../spec.js'
 

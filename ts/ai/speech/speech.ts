@@ -1,8 +1,8 @@
 // Speech models behind the gateway's /tts socket: a text in one go, or as a language model writes it; one session a call.
 // What comes out is 16-bit mono PCM, or a WAV file of it: other formats are not the gateway's, and are not faked.
 
-import { ConfigError } from '../../errors.js'
-import { checkText } from '../../options.js'
+import { ConfigError } from '../../base/errors.js'
+import { checkText } from '../../base/options.js'
 import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { markLiveKitModel } from '../own-models.js'

@@ -1,7 +1,7 @@
 // Transcription models behind the gateway's /stt socket: a file in one go, or audio as it comes; one session a call.
 
-import { ConfigError } from '../../errors.js'
-import { checkText } from '../../options.js'
+import { ConfigError } from '../../base/errors.js'
+import { checkText } from '../../base/options.js'
 import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { markLiveKitModel } from '../own-models.js'

@@ -1,7 +1,7 @@
 // WAV files as far as speech models need them: 16-bit PCM in, 16-bit mono PCM out. Compressed audio is refused: the
 // gateway's sessions take PCM, and roomhook has no decoders.
 
-import { ConfigError } from '../../errors.js'
+import { ConfigError } from '../../base/errors.js'
 
 /** 16-bit little-endian mono PCM. */
 export interface Pcm {

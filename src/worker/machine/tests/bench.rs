@@ -5,11 +5,7 @@ use std::time::Duration;
 
 use super::super::*;
 use crate::id::Pii;
-use crate::worker::protocol::Acceptance;
-use crate::worker::protocol::JobType;
-use crate::worker::protocol::Permissions;
-use crate::worker::protocol::Registration;
-use crate::worker::protocol::Room;
+use crate::worker::protocol::{Acceptance, JobType, Permissions, Registration, Room};
 
 pub(super) fn config(max_jobs: u32) -> Config {
     Config {

@@ -3,17 +3,11 @@
 use std::collections::HashMap;
 
 use proptest::collection::vec;
-use proptest::prelude::any;
-use proptest::prelude::Just;
-use proptest::prelude::Strategy;
-use proptest::prop_assert;
-use proptest::prop_assert_eq;
-use proptest::prop_oneof;
-use proptest::proptest;
+use proptest::prelude::{any, Just, Strategy};
 use proptest::test_runner::TestCaseError;
+use proptest::{prop_assert, prop_assert_eq, prop_oneof, proptest};
 
-use super::bench::accept;
-use super::bench::Bench;
+use super::bench::{accept, Bench};
 use super::*;
 
 #[derive(Clone, Debug)]

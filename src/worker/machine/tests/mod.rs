@@ -6,11 +6,7 @@ mod invariant;
 use std::time::Duration;
 
 use super::*;
-use crate::worker::machine::tests::bench::accept;
-use crate::worker::machine::tests::bench::answers;
-use crate::worker::machine::tests::bench::events;
-use crate::worker::machine::tests::bench::loads;
-use crate::worker::machine::tests::bench::Bench;
+use crate::worker::machine::tests::bench::{accept, answers, events, loads, Bench};
 
 const MS: Duration = Duration::from_millis(1);
 

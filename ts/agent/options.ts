@@ -1,0 +1,185 @@
+// The options of an agent: what they mean, what they are when left out, and what is refused.
+
+import { ConfigError } from '../base/errors.js'
+import type { native } from '../base/native.js'
+import {
+  checkBoolean,
+  checkFunction,
+  checkInteger,
+  checkOptions,
+  checkText,
+  checkUrl,
+  invalid,
+} from '../base/options.js'
+import type { Job } from './job.js'
+import type { JobRequest } from './job-request.js'
+
+/** A secret that counts until a moment in time, for rotations. */
+export interface AgentSecret {
+  /** The secret: at least 16 bytes, better 32; `whsec_<base64>` means the decoded bytes. */
+  secret: string
+  /** Epoch milliseconds, or a Date, after which it no longer counts. Default: it counts for ever. */
+  notAfter?: number | Date
+}
+
+/** One secret, or up to three while they are being rotated, newest first. */
+export type AgentSecrets = string | AgentSecret | readonly (string | AgentSecret)[]
+
+/** How an agent is made. */
+export interface AgentOptions {
+  /** The secrets of the webhook endpoint. `undefined`, as of an environment variable that is not set, is refused. */
+  secrets: AgentSecrets | undefined
+  /** Runs for each accepted job. When it returns, the job is a success; when it throws, a failure. */
+  entry: (job: Job) => unknown
+  /** Decides about each job with `request.accept()` or `request.reject()`. Default: every job is accepted. */
+  request?: (request: JobRequest) => unknown
+  /** The agent's name. A webhook for another name is refused. Default: any name is served. */
+  name?: string
+  /** Jobs at a time, 1 to 1000000; another one is answered `accepted: false`, "at capacity". Default: 100. */
+  maxJobs?: number
+  /** How long `request` may take, in milliseconds, 1 to 600000, and never longer than the sender waits. Default: 5000. */
+  decisionTimeoutMs?: number
+  /** How long a job may take, in milliseconds, from 1; a longer one fails. Default: no limit. */
+  jobTimeoutMs?: number
+  /**
+   * How long `entry` and the shutdown functions may take once the job is ending, in milliseconds, from 0. Then the
+   * result is reported without them. Default: 30000.
+   */
+  shutdownTimeoutMs?: number
+  /** Which headers carry the signature: LiveKit's, or those of Standard Webhooks. Default: `livekit`. */
+  scheme?: 'livekit' | 'standard'
+  /** How far the signed timestamp may be off, in seconds, 1 to 86400, both ways. Default: 300. */
+  clockToleranceS?: number
+  /** Allows `ws:` and `http:` to other machines than this one. Default: false. */
+  allowInsecure?: boolean
+  /** The only servers that are joined, by scheme, host and port. Default: any. */
+  allowedServerUrls?: readonly string[]
+  /**
+   * Where job status goes, whatever the webhook says: `{statusUrl}/api/agents/jobs/{job_id}/status`. Default: the
+   * webhook's `status_url`, else its `server_url`.
+   */
+  statusUrl?: string
+  /** The largest request body, in bytes, 1 to 1073741824. Default: 2097152. */
+  maxBodyBytes?: number
+  /**
+   * How long a request's body may take to arrive, in milliseconds, 1 to 600000; a slower one is answered 408 and not read
+   * further. Default: 10000.
+   */
+  bodyTimeoutMs?: number
+}
+
+/** The options that stay in TypeScript, complete. */
+export interface CompleteOptions {
+  entry: (job: Job) => unknown
+  request: ((request: JobRequest) => unknown) | undefined
+  decisionTimeoutMs: number
+  maxBodyBytes: number
+  bodyTimeoutMs: number
+  native: native.NativeAgentOptions
+}
+
+const YEAR_MS = 366 * 24 * 60 * 60 * 1_000
+
+const known = [
+  'secrets',
+  'entry',
+  'request',
+  'name',
+  'maxJobs',
+  'decisionTimeoutMs',
+  'jobTimeoutMs',
+  'shutdownTimeoutMs',
+  'scheme',
+  'clockToleranceS',
+  'allowInsecure',
+  'allowedServerUrls',
+  'statusUrl',
+  'maxBodyBytes',
+  'bodyTimeoutMs',
+] as const
+
+/** Checks the options and fills in the defaults. */
+export function completeOptions(given: AgentOptions): CompleteOptions {
+  if (given === undefined) throw invalid('options', 'an object with secrets and entry', given)
+  const options = checkOptions(given, 'options', known)
+  const { request, name, jobTimeoutMs, statusUrl, scheme = 'livekit', maxBodyBytes = 2 * 1024 * 1024 } = options
+  const { maxJobs = 100, decisionTimeoutMs = 5_000, shutdownTimeoutMs = 30_000, clockToleranceS = 300 } = options
+  const { allowInsecure = false, allowedServerUrls = [], bodyTimeoutMs = 10_000 } = options
+  if (scheme !== 'livekit' && scheme !== 'standard') throw invalid('options.scheme', "'livekit' or 'standard'", scheme)
+  checkBoolean(allowInsecure, 'options.allowInsecure')
+  const limited = jobTimeoutMs === undefined ? {} : { jobTimeoutMs: whole(jobTimeoutMs, 'jobTimeoutMs', 1, YEAR_MS) }
+  return {
+    entry: checkFunction<(job: Job) => unknown>(options.entry, 'options.entry'),
+    request:
+      request === undefined ? undefined : checkFunction<(request: JobRequest) => unknown>(request, 'options.request'),
+    decisionTimeoutMs: whole(decisionTimeoutMs, 'decisionTimeoutMs', 1, 600_000),
+    maxBodyBytes: whole(maxBodyBytes, 'maxBodyBytes', 1, 2 ** 30),
+    bodyTimeoutMs: whole(bodyTimeoutMs, 'bodyTimeoutMs', 1, 600_000),
+    native: {
+      secrets: completeSecrets(options.secrets),
+      standardScheme: scheme === 'standard',
+      ...(name === undefined ? {} : { name: checkText(name, 'options.name') }),
+      toleranceS: whole(clockToleranceS, 'clockToleranceS', 1, 86_400),
+      maxBodyBytes,
+      maxJobs: whole(maxJobs, 'maxJobs', 1, 1_000_000),
+      ...limited,
+      shutdownTimeoutMs: whole(shutdownTimeoutMs, 'shutdownTimeoutMs', 0, YEAR_MS),
+      allowInsecure,
+      allowedServerUrls: checkServers(allowedServerUrls),
+      ...(statusUrl === undefined ? {} : { statusUrl: checkStatusUrl(statusUrl, allowInsecure) }),
+    },
+  }
+}
+
+/** Checks secrets and spells them out for the native core, which checks their length. */
+export function completeSecrets(secrets: unknown): native.NativeAgentSecret[] {
+  if (secrets === undefined || secrets === '') {
+    throw new ConfigError(
+      'CONFIG_INVALID',
+      `options.secrets must be the webhook's secret, got ${secrets === '' ? 'an empty string' : 'undefined'}; is its environment variable set?`,
+      { details: { path: 'options.secrets' } },
+    )
+  }
+  const list: readonly unknown[] = Array.isArray(secrets) ? secrets : [secrets]
+  return list.map((secret, index) => completeSecret(secret, `options.secrets[${index}]`))
+}
+
+function completeSecret(given: unknown, path: string): native.NativeAgentSecret {
+  if (typeof given === 'string') return { value: given }
+  if (given === null || typeof given !== 'object') throw invalid(path, 'a string, or an object with secret', given)
+  const { secret, notAfter } = checkOptions(given as AgentSecret, path, ['secret', 'notAfter'])
+  const value = checkText(secret, `${path}.secret`)
+  if (notAfter === undefined) return { value }
+  const at = notAfter instanceof Date ? notAfter.getTime() : notAfter
+  if (typeof at !== 'number' || !Number.isSafeInteger(at) || at < 0) {
+    throw invalid(`${path}.notAfter`, 'a Date or epoch milliseconds', notAfter)
+  }
+  return { value, notAfterMs: at }
+}
+
+function checkServers(given: unknown): string[] {
+  if (!Array.isArray(given)) throw invalid('options.allowedServerUrls', 'an array of URLs', given)
+  return given.map((url, index) => checkUrl(url, `options.allowedServerUrls[${index}]`, ['wss', 'ws']))
+}
+
+function checkStatusUrl(given: unknown, allowInsecure: boolean): string {
+  const text = checkUrl(given, 'options.statusUrl', ['https', 'http'])
+  const { protocol, hostname } = new URL(text)
+  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
+  if (protocol === 'https:' || allowInsecure || loopback) return text
+  throw new ConfigError(
+    'CONFIG_INVALID',
+    'options.statusUrl must be an https: URL; http: is for loopback, or for agents with allowInsecure',
+    { details: { path: 'options.statusUrl' } },
+  )
+}
+
+function whole(value: unknown, name: string, min: number, max: number): number {
+  return checkInteger(value, `options.${name}`, min, max)
+}
+
+/** Checks the options of `close`. */
+export function closeTimeout(options: { timeoutMs?: number } | undefined): number {
+  const { timeoutMs = 10_000 } = checkOptions(options, 'options', ['timeoutMs'])
+  return whole(timeoutMs, 'timeoutMs', 0, YEAR_MS)
+}

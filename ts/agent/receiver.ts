@@ -1,0 +1,278 @@
+// The receiving agent without HTTP: header lines and bytes go in, an answer comes out, and accepted jobs run under
+// supervision. Admission, the first answer and each job's course are decided in the native core.
+
+import { WebhookError } from '../base/errors.js'
+import { TypedEmitter } from '../base/events.js'
+import { log } from '../base/log.js'
+import { awaitNative, callNative, native } from '../base/native.js'
+import { preloadEngine } from '../room/engine.js'
+import type { Job, JobResult } from './job.js'
+import { jobInfo, readJob, type WireJob } from './job-info.js'
+import { ask, type Decision } from './job-request.js'
+import { JobRunner, type Steps } from './job-runner.js'
+import {
+  type AgentOptions,
+  type AgentSecrets,
+  type CompleteOptions,
+  closeTimeout,
+  completeOptions,
+  completeSecrets,
+} from './options.js'
+
+/** The events of an `Agent`. */
+export interface AgentEventMap {
+  /** A job was accepted; its entry function is about to run. */
+  job: [job: Job]
+  /** A job is over: its result is reported, its room is left. */
+  jobEnded: [job: Job, result: JobResult]
+  /** A user function or a connection failed. Logged instead when nobody listens. */
+  error: [error: unknown, job?: Job]
+}
+
+/** What a request is answered. The body is always JSON. */
+export interface Answer {
+  status: number
+  body: string
+  retryAfterS?: number
+}
+
+type Received =
+  | { is: 'answered'; answer: Answer; code?: string; why?: string }
+  | { is: 'undecided'; ticket: number }
+  | NewJob
+  | { is: 'terminated'; answer: Answer; jobs: [ticket: number, steps: Steps][] }
+
+interface NewJob {
+  is: 'new'
+  ticket: number
+  offer: boolean
+  subject?: string
+  canUpdateOwnMetadata: boolean
+  deadlineMs?: number
+}
+
+type Delivery =
+  | { is: 'nothing' | 'delivered' }
+  | { is: 'unsupported'; first: boolean; status: number }
+  | { is: 'gaveUp'; reason: string }
+
+interface Deciding {
+  answer: Promise<Answer>
+  settle: (decision: Decision) => void
+}
+
+export const INTERNAL_ERROR: Answer = { status: 500, body: '{"accepted":false,"error":"Internal server error"}' }
+/** The same refusal is logged once in this time; how many were left out is logged with the next one. */
+const REFUSAL_LOG_MS = 10_000
+
+/** Everything an agent is, whichever way requests reach it. */
+export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDisposable {
+  /** @internal */
+  readonly maxBodyBytes: number
+  /** @internal */
+  readonly bodyTimeoutMs: number
+  readonly #options: CompleteOptions
+  readonly #native: native.NativeAgent
+  readonly #deciding = new Map<number, Deciding>()
+  readonly #runners = new Map<number, JobRunner>()
+  readonly #refusals = new Map<string, { at: number; leftOut: number }>()
+  #closed: Promise<void> | undefined
+
+  /** @internal */
+  constructor(options: AgentOptions) {
+    super()
+    this.#options = completeOptions(options)
+    this.maxBodyBytes = this.#options.maxBodyBytes
+    this.bodyTimeoutMs = this.#options.bodyTimeoutMs
+    this.#native = callNative(() => new native.NativeAgent(this.#options.native))
+    this.#warnOfWeakSecrets()
+  }
+
+  /** The jobs that run now. */
+  get jobs(): Job[] {
+    return [...this.#runners.values()].map((runner) => runner.job)
+  }
+
+  /**
+   * Replaces the secrets at once, for a rotation without a restart.
+   *
+   * @throws {ConfigError} `CONFIG_INVALID`; the old ones then stay.
+   */
+  setSecrets(secrets: AgentSecrets): void {
+    const complete = completeSecrets(secrets)
+    callNative(() => this.#native.setSecrets(complete))
+    this.#warnOfWeakSecrets()
+  }
+
+  /**
+   * Takes no more jobs and ends those that run: their signals are aborted, their shutdown functions run, their rooms
+   * are left, their results are reported. Repeating it gives the first one's promise.
+   *
+   * A result that nobody takes is tried again until shortly before the end of the time: a dispatcher may be starting
+   * anew. So closing takes all of it while the status URL cannot be reached, and a warning names the job.
+   *
+   * @param options.timeoutMs After so many milliseconds it resolves whatever is left. Default: 10000.
+   */
+  close(options?: { timeoutMs?: number }): Promise<void> {
+    const timeoutMs = closeTimeout(options)
+    this.#closed ??= this.#close(timeoutMs)
+    return this.#closed
+  }
+
+  /** Closes it. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /**
+   * Takes one request: the header lines that matter as name, value, name, value …, and the bytes of the body.
+   *
+   * @internal
+   */
+  async receive(lines: string[], body: Uint8Array): Promise<Answer> {
+    try {
+      const received = JSON.parse(callNative(() => this.#native.receive(lines, body))) as Received
+      switch (received.is) {
+        case 'answered':
+          if (received.code !== undefined) this.#logRefusal(received.code, received.why)
+          return received.answer
+        case 'undecided':
+          return (await this.#deciding.get(received.ticket)?.answer) ?? INTERNAL_ERROR
+        case 'new':
+          return await this.#decide(received, readJob(body))
+        case 'terminated':
+          for (const [ticket, steps] of received.jobs) this.#runners.get(ticket)?.perform(steps)
+          return received.answer
+      }
+    } catch (error) {
+      log.error('a webhook could not be handled', { error })
+      return INTERNAL_ERROR
+    }
+  }
+
+  /**
+   * The answer to a body that somebody parsed before it came here.
+   *
+   * @internal
+   */
+  refuseParsedBody(): Answer {
+    const error = new WebhookError(
+      'RAW_BODY_UNAVAILABLE',
+      "the body was read before the agent saw it, and a signature is over its raw bytes: mount express.json() and the like after the agent's route, or keep the bytes with its option verify: (req, res, buffer) => { req.rawBody = buffer }",
+    )
+    log.error(error.message, { code: error.code })
+    return INTERNAL_ERROR
+  }
+
+  async #decide(job: NewJob, wire: WireJob): Promise<Answer> {
+    // The media library loads while the job is being decided and answered.
+    preloadEngine()
+    const { decision, settle } = this.#ask(job, wire)
+    const answer = decision.then((decided) => this.#answer(job, wire, decided))
+    this.#deciding.set(job.ticket, { answer, settle })
+    try {
+      return await answer
+    } finally {
+      this.#deciding.delete(job.ticket)
+    }
+  }
+
+  #ask(job: NewJob, wire: WireJob): { decision: Promise<Decision>; settle: (decision: Decision) => void } {
+    const { request, decisionTimeoutMs } = this.#options
+    if (this.#closed !== undefined) return { decision: Promise.resolve({ is: 'closing' }), settle: () => {} }
+    if (request === undefined) return { decision: Promise.resolve({ is: 'accepted' }), settle: () => {} }
+    const timeoutMs = Math.min(decisionTimeoutMs, job.deadlineMs ?? decisionTimeoutMs)
+    const about = { identity: job.subject, offer: job.offer, timeoutMs }
+    return ask(request, jobInfo(wire), about, (error) => this.#fail(error))
+  }
+
+  #answer(job: NewJob, wire: WireJob, given: Decision): Answer {
+    const decision: Decision = this.#closed === undefined ? given : { is: 'closing' }
+    const decided = callNative(() => this.#native.decide(job.ticket, JSON.stringify(decision)))
+    const { answer, steps } = JSON.parse(decided) as { answer: Answer; steps: Steps }
+    if (decision.is === 'accepted' && !job.offer) this.#start(job, wire, decision, steps)
+    return answer
+  }
+
+  #start(job: NewJob, wire: WireJob, profile: Decision & { is: 'accepted' }, steps: Steps): void {
+    const { ticket, canUpdateOwnMetadata } = job
+    const { server_url: url = '', access_token: token = '' } = wire
+    const runner = new JobRunner(
+      jobInfo(wire),
+      { url, token, canUpdateOwnMetadata, profile },
+      {
+        input: (input) => JSON.parse(callNative(() => this.#native.input(ticket, JSON.stringify(input)))) as Steps,
+        report: () => this.#report(ticket, wire.job_id),
+        failed: (error, failed) => this.#fail(error, failed, ticket),
+        ended: (ended, result) => {
+          this.#runners.delete(ticket)
+          this.deliver('jobEnded', ended, result)
+        },
+      },
+    )
+    this.#runners.set(ticket, runner)
+    runner.perform(steps)
+    // The answer goes out first.
+    setImmediate(() => {
+      this.deliver('job', runner.job)
+      void runner.run(this.#options.entry)
+    })
+  }
+
+  async #report(ticket: number, jobId: string): Promise<void> {
+    const delivery = JSON.parse(await awaitNative(() => this.#native.report(ticket))) as Delivery
+    if (delivery.is === 'unsupported' && delivery.first) {
+      log.warn('nobody takes job status at the status URL; jobs run on, their status is not reported there', {
+        status: delivery.status,
+      })
+    }
+    if (delivery.is === 'gaveUp') log.warn('a job status did not get through', { jobId, reason: delivery.reason })
+  }
+
+  /** What a user function or a connection threw: to whoever listens, else to the log, without the job's tokens. */
+  #fail(error: unknown, job?: Job, ticket = 0): void {
+    if (this.listenerCount('error') > 0) {
+      if (job === undefined) this.deliver('error', error)
+      else this.deliver('error', error, job)
+      return
+    }
+    const text = error instanceof Error ? (error.stack ?? error.message) : 'a value that is not an Error was thrown'
+    const clean = callNative(() => this.#native.redact(ticket, text))
+    log.error('a function of the agent failed', { ...(job === undefined ? {} : { jobId: job.id }), error: clean })
+  }
+
+  #logRefusal(code: string, why: string | undefined): void {
+    const now = Date.now()
+    const last = this.#refusals.get(code)
+    if (last !== undefined && now - last.at < REFUSAL_LOG_MS) {
+      last.leftOut += 1
+      return
+    }
+    this.#refusals.set(code, { at: now, leftOut: 0 })
+    log.warn('a webhook was refused', { code, why, leftOut: last?.leftOut ?? 0 })
+  }
+
+  #warnOfWeakSecrets(): void {
+    const weak = this.#native.weakSecrets()
+    if (weak > 0) log.warn('a webhook secret has fewer than 32 bytes; use a longer random one', { secrets: weak })
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    // The last part is for reports, and the last of that for leaving the rooms of those that do not get through.
+    const withinMs = Math.floor(Math.max(timeoutMs - 2_000, timeoutMs / 2))
+    const reportMs = Math.floor(Math.max(timeoutMs - 500, timeoutMs * 0.75))
+    const abandon = setTimeout(() => this.#native.abandonReports(), reportMs)
+    let timer: NodeJS.Timeout | undefined
+    const late = new Promise((resolve) => {
+      timer = setTimeout(resolve, timeoutMs)
+    })
+    await null // `#closed` is set from here on, so that nothing new is accepted.
+    for (const deciding of this.#deciding.values()) deciding.settle({ is: 'closing' })
+    for (const runner of this.#runners.values()) runner.close(withinMs)
+    const ends = [...this.#runners.values()].map((runner) => runner.done)
+    await Promise.race([Promise.all(ends), late])
+    clearTimeout(abandon)
+    clearTimeout(timer)
+    this.#native.abandonReports()
+  }
+}
