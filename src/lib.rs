@@ -7,12 +7,14 @@ pub mod contain;
 pub mod error;
 pub mod id;
 pub mod json;
+pub mod words;
 
 pub mod audio;
 pub mod inference;
 pub mod job;
 pub mod redact;
 pub mod retry;
+pub mod secret;
 pub mod token;
 pub mod webhook;
 

@@ -13,7 +13,8 @@ use roomhook::agent::{
 use roomhook::clock::FakeClock;
 use roomhook::error::Code;
 use roomhook::job::{Input, Limits};
-use roomhook::webhook::{sign, Headers, SecretOptions, Secrets, Verifier, VerifierOptions};
+use roomhook::secret::{SecretOptions, Secrets};
+use roomhook::webhook::{sign, Headers, Verifier, VerifierOptions};
 use serde_json::{json, Value};
 
 const NOW_S: i64 = 1_800_000_000;

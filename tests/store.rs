@@ -3,11 +3,11 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use livekit_protocol::JobStatus;
 use roomhook::dispatcher::config::StorePath;
 use roomhook::dispatcher::machine::{Delivery, Record, Stage, Token};
 use roomhook::dispatcher::store::{Store, StoreError};
 use roomhook::id::{JobId, Pii, Secret};
+use roomhook::words::JobStatus;
 
 const CHILD: &str = "ROOMHOOK_TEST_STORE";
 
@@ -22,7 +22,7 @@ fn record(job_id: &str) -> Box<Record> {
         job,
         identity: Pii("agent-é".to_owned()),
         stage: Stage::Delivering,
-        status: JobStatus::JsPending,
+        status: JobStatus::Pending,
         error: None,
         bearers: vec!["b1".to_owned(), "b2".to_owned()],
         token: Some(Token {
@@ -46,7 +46,7 @@ fn record(job_id: &str) -> Box<Record> {
 fn ended(job_id: &str, at: i64) -> Box<Record> {
     Box::new(Record {
         stage: Stage::Ended,
-        status: JobStatus::JsFailed,
+        status: JobStatus::Failed,
         error: Some("why".to_owned()),
         token: None,
         ended_at: Some(at),

@@ -6,9 +6,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use livekit_token::TokenVerifier;
-use roomhook::worker::{
-    Acceptance, Answer, AnswerOutcome, Job, JobStatus, JobType, UpdateOutcome, WorkerEvent,
-};
+use roomhook::words::{JobStatus, JobType};
+use roomhook::worker::{Acceptance, Answer, AnswerOutcome, Job, UpdateOutcome, WorkerEvent};
 use support::worker::{options, TestWorker};
 use support::{LiveKitServer, API_KEY, API_SECRET};
 
@@ -16,7 +15,7 @@ use support::{LiveKitServer, API_KEY, API_SECRET};
 async fn each_job_type_registers_over_its_own_socket() {
     let server = LiveKitServer::start();
     let mut ids = Vec::new();
-    for job_type in JobType::ALL {
+    for job_type in JobType::ALL.iter().copied() {
         let mut options = options(&server, "cook");
         options.job_type = job_type;
         let (mut worker, id) = TestWorker::registered(options).await;

@@ -5,7 +5,7 @@ mod engine_support;
 mod support;
 
 use engine_support::{join, microphone, play, soon, source};
-use roomhook::worker::JobType;
+use roomhook::words::JobType;
 use support::worker::{options, TestWorker};
 use support::LiveKitServer;
 

@@ -3,7 +3,8 @@
 mod support;
 
 use roomhook::id::Secret;
-use roomhook::worker::{JobStatus, Reason, UpdateOutcome, WorkerEvent};
+use roomhook::words::JobStatus;
+use roomhook::worker::{Reason, UpdateOutcome, WorkerEvent};
 use support::proxy::Proxy;
 use support::worker::{options, TestWorker};
 use support::LiveKitServer;

@@ -2,7 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use roomhook::webhook::{sign, Headers, Line, Scheme, SecretOptions, Secrets, Verifier, VerifierOptions};
+use roomhook::secret::{SecretOptions, Secrets};
+use roomhook::webhook::{sign, Headers, Line, Scheme, Verifier, VerifierOptions};
 
 fuzz_target!(|input: (&[u8], &str, i64)| {
     let (body, header, now_ms) = input;

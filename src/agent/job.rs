@@ -9,8 +9,8 @@ use crate::agent::status::{base_of_server, job_url, Destination, JobStatus};
 use crate::agent::{conflict, AddressRules, NewJob, Ticket};
 use crate::error::{Code, Error};
 use crate::id::{JobId, RoomSid, Secret};
-use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output, TerminationReason};
-use crate::webhook::{Event, Notification, TerminationReason as WireReason};
+use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output};
+use crate::webhook::{Event, Notification};
 
 /// One thing for JavaScript to do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -197,18 +197,6 @@ pub(super) fn after_the_end(input: &Input) -> Result<Steps, Error> {
         }),
         Input::Complete | Input::Fail { .. } => Err(conflict("the job is over")),
         _ => Ok(Steps::default()),
-    }
-}
-
-/// The same word on the other side of the floor.
-pub(super) fn reason_of(notification: &Notification) -> TerminationReason {
-    match notification.reason {
-        Some(WireReason::DispatchDeleted) => TerminationReason::DispatchDeleted,
-        Some(WireReason::AgentLeft) => TerminationReason::AgentLeft,
-        Some(WireReason::RoomClosed) => TerminationReason::RoomClosed,
-        Some(WireReason::Cancelled) => TerminationReason::Cancelled,
-        Some(WireReason::Expired) => TerminationReason::Expired,
-        Some(WireReason::Other) | None => TerminationReason::Other,
     }
 }
 

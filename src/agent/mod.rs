@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::job::{Input, Limits};
 use crate::webhook::{Event, Headers, IdempotencyKey, Notification, Verifier};
+use crate::words::TerminationReason;
 
 pub use address::AddressRules;
 pub use answer::{Answer, Decision};
@@ -250,7 +251,7 @@ impl Agent {
             .iter_mut()
             .filter(|(_, job)| job.is_about(notification))
         {
-            let input = Input::Terminated(job::reason_of(notification));
+            let input = Input::Terminated(reason_of(notification));
             // Only `complete` and `fail` can contradict.
             if let Ok(todo) = job.handle(now, input) {
                 steps.push((*ticket, todo));
@@ -273,6 +274,15 @@ impl Agent {
     fn elapsed_ms(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
+}
+
+/// A word of a later version ends the job like any other cancellation.
+fn reason_of(notification: &Notification) -> TerminationReason {
+    let known = notification
+        .reason
+        .as_deref()
+        .and_then(TerminationReason::parse);
+    known.unwrap_or(TerminationReason::Cancelled)
 }
 
 fn answered(answer: Answer) -> Received {

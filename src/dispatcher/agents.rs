@@ -11,7 +11,7 @@ use crate::dispatcher::config::{Agent, Endpoint};
 use crate::dispatcher::machine::{Plan, Route};
 use crate::error::{Code, Error};
 use crate::retry::Schedule;
-use crate::webhook::{SecretOptions, Secrets};
+use crate::secret::{SecretOptions, Secrets};
 
 pub struct ReadyAgent {
     pub agent: Agent,
@@ -69,8 +69,7 @@ fn ready_endpoint(endpoint: &Endpoint) -> Result<ReadyEndpoint, Error> {
     let options: Vec<SecretOptions> = (endpoint.secrets.iter())
         .map(|secret| SecretOptions::new(secret.expose().clone()))
         .collect();
-    let secrets = Secrets::new(&options)
-        .map_err(|error| Error::new(Code::ConfigInvalid, error.to_string()))?;
+    let secrets = Secrets::new(&options)?;
     let headers = endpoint
         .headers
         .iter()

@@ -11,10 +11,11 @@ use bytes::Bytes;
 use serde::Serialize;
 
 use crate::dispatcher::agents::ReadyEndpoint;
-use crate::dispatcher::machine::{Record, Termination};
+use crate::dispatcher::machine::Record;
 use crate::id::Secret;
 use crate::net::http::{Answer, HttpClient, NetError};
 use crate::webhook::sign;
+use crate::words::TerminationReason;
 use crate::worker::protocol::{Participant, Room};
 
 /// A webhook before its attempt: what does not change from one attempt to the next.
@@ -110,7 +111,7 @@ impl Webhook {
     }
 
     /// The webhook that says that a job is over.
-    pub fn terminated(record: &Record, delivery: u32, reason: Termination) -> Webhook {
+    pub fn terminated(record: &Record, delivery: u32, reason: TerminationReason) -> Webhook {
         Webhook {
             id: format!("{}-terminated", delivery_id(record, delivery)),
             body: Body {
@@ -160,8 +161,8 @@ mod tests {
     use super::*;
     use crate::dispatcher::machine::tests::{job, token};
     use crate::id::Pii;
-    use crate::webhook::{SecretOptions, Secrets};
-    use livekit_protocol::JobStatus;
+    use crate::secret::{SecretOptions, Secrets};
+    use crate::words::JobStatus;
     use url::Url;
 
     fn record() -> Record {
@@ -169,7 +170,7 @@ mod tests {
             job: job(),
             identity: Pii("agent-AJ_1".into()),
             stage: crate::dispatcher::machine::Stage::Delivering,
-            status: JobStatus::JsPending,
+            status: JobStatus::Pending,
             error: None,
             bearers: vec![],
             token: Some(token()),
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_terminated_webhook_has_exactly_the_protocols_fields() {
-        let mut webhook = Webhook::terminated(&record(), 1, Termination::DispatchDeleted);
+        let mut webhook = Webhook::terminated(&record(), 1, TerminationReason::DispatchDeleted);
         let (_, bytes) = webhook.signed(&endpoint(), 77).unwrap();
         let body: serde_json::Value = serde_json::from_slice(&bytes).unwrap();
         assert_eq!(

@@ -29,7 +29,7 @@ pub enum Message {
     Input(Input),
     /// The agent reports, and waits for the answer.
     Status {
-        status: livekit_protocol::JobStatus,
+        status: crate::words::JobStatus,
         error: Option<String>,
         /// Where the answer goes.
         reply: oneshot::Sender<StatusAnswer>,

@@ -15,9 +15,9 @@ use crate::dispatcher::shared::{Message, Shared};
 use crate::error::{Code, Error};
 use crate::id::JobId;
 use crate::token::Claims;
+use crate::words::JobStatus;
 use crate::worker::{
-    Answer, JobStatus, JobType, Permissions, Reason, Worker, WorkerEvent, WorkerHandle,
-    WorkerOptions,
+    Answer, Permissions, Reason, Worker, WorkerEvent, WorkerHandle, WorkerOptions,
 };
 
 /// How long a token lives that does not say so: LiveKit's own hour.
@@ -41,15 +41,12 @@ pub fn start(shared: &Arc<Shared>, first: &mpsc::UnboundedSender<First>) -> Resu
     let mut count = 0;
     for ready in shared.agents.values() {
         for wanted in &ready.agent.job_types {
-            let job_type = JobType::ALL
-                .into_iter()
-                .find(|known| known.as_str() == wanted.as_str_name());
             let (worker, events) = Worker::start(WorkerOptions {
                 url: url.clone(),
                 api_key: shared.livekit.api_key.clone(),
                 api_secret: shared.livekit.api_secret.clone(),
                 agent_name: ready.agent.name.clone(),
-                job_type: job_type.unwrap_or(JobType::Room),
+                job_type: *wanted,
                 permissions: Permissions::default(),
                 max_jobs: u32::try_from(shared.max_jobs).unwrap_or(u32::MAX),
                 version: format!("roomhook/{}", env!("CARGO_PKG_VERSION")),
@@ -59,7 +56,7 @@ pub fn start(shared: &Arc<Shared>, first: &mpsc::UnboundedSender<First>) -> Resu
                 shared: shared.clone(),
                 worker,
                 agent_name: ready.agent.name.clone(),
-                job_type: wanted.as_str_name(),
+                job_type: wanted.as_str(),
                 number: count,
                 first: first.clone(),
             };

@@ -3,9 +3,8 @@
 
 use std::collections::VecDeque;
 
-use crate::job::{
-    AbortReason, Conflict, Input, Limits, Outcome, Output, Report, TerminationReason,
-};
+use crate::job::{AbortReason, Conflict, Input, Limits, Outcome, Output, Report};
+use crate::words::TerminationReason;
 
 /// One job.
 ///

@@ -12,10 +12,12 @@ mod redact;
 mod tests;
 
 pub use machine::Machine;
-pub use reason::{AbortReason, DisconnectReason, TerminationReason};
+pub use reason::{AbortReason, DisconnectReason};
 pub use redact::{redact, MAX_ERROR_BYTES};
 
 use serde::{Deserialize, Serialize};
+
+use crate::words::{JobStatus, TerminationReason};
 
 /// How long a job may take. Milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,9 +116,9 @@ impl Report {
     /// The status word on the wire.
     pub const fn word(&self) -> &'static str {
         match self {
-            Report::Running(_) => "JS_RUNNING",
-            Report::Ended(Outcome::Success) => "JS_SUCCESS",
-            Report::Ended(Outcome::Failed { .. }) => "JS_FAILED",
+            Report::Running(_) => JobStatus::Running.as_str(),
+            Report::Ended(Outcome::Success) => JobStatus::Success.as_str(),
+            Report::Ended(Outcome::Failed { .. }) => JobStatus::Failed.as_str(),
         }
     }
 }

@@ -55,23 +55,6 @@ impl DisconnectReason {
     }
 }
 
-/// Why the dispatcher ended a job: the `reason` of a `terminated` webhook.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum TerminationReason {
-    /// The dispatch was deleted.
-    DispatchDeleted,
-    /// LiveKit saw the agent leave.
-    AgentLeft,
-    RoomClosed,
-    /// Somebody cancelled the job.
-    Cancelled,
-    /// The job's time is over.
-    Expired,
-    /// A word this version does not know.
-    Other,
-}
-
 /// Why a job's signal was aborted. The first reason wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]

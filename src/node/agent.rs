@@ -21,7 +21,8 @@ use crate::id::Secret;
 use crate::job::{Input, Limits};
 use crate::node::convert;
 use crate::node::error::{spawn, throw};
-use crate::webhook::{Headers, Scheme, SecretOptions, Verifier, VerifierOptions};
+use crate::secret::SecretOptions;
+use crate::webhook::{Headers, Scheme, Verifier, VerifierOptions};
 
 /// Answers kept beside those of running jobs: about 300 bytes each.
 const MAX_ANSWERS: usize = 20_000;

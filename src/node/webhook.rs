@@ -9,10 +9,9 @@ use crate::error::Error;
 use crate::node::agent::{secret_options, NativeAgentSecret};
 use crate::node::convert;
 use crate::node::error::throw;
+use crate::secret::Secrets;
 use crate::webhook;
-use crate::webhook::{
-    Checked, Headers, Line, Place, Scheme, Secrets, Verifier, VerifierOptions, PLACES,
-};
+use crate::webhook::{Checked, Headers, Line, Place, Scheme, Verifier, VerifierOptions, PLACES};
 
 const DAY_S: i64 = 24 * 60 * 60;
 const MAX_SECONDS: i64 = convert::MAX_SAFE_INTEGER / 1_000;

@@ -3,13 +3,12 @@
 
 mod checks;
 
-use livekit_protocol::JobType;
-
 use crate::json;
 use crate::json::{Flaw, Reader, Text};
 use crate::webhook::body::checks::Checks;
 use crate::webhook::error::{FieldProblem, WebhookError};
 use crate::webhook::notification::Event;
+use crate::words::JobType;
 
 /// An object of strings as it was written; empty if there is none.
 pub(super) type Strings<'a> = &'a str;
@@ -94,8 +93,7 @@ impl<'a> Fields<'a> {
             b"dispatch_id" => self.dispatch_id = checks.text("dispatch_id", reader)?,
             b"job_type" => {
                 const EXPECTED: &str = "`JT_ROOM`, `JT_PUBLISHER` or `JT_PARTICIPANT`";
-                self.job_type =
-                    checks.word("job_type", EXPECTED, JobType::from_str_name, reader)?;
+                self.job_type = checks.word("job_type", EXPECTED, JobType::parse, reader)?;
             }
             b"agent_name" => self.agent_name = checks.text("agent_name", reader)?,
             b"room" if reader.at_object() => {
@@ -148,7 +146,7 @@ impl<'a> Fields<'a> {
         let Some(job_type) = self.job_type else {
             return Err(checks::missing("job_type", "a job type"));
         };
-        if job_type != JobType::JtRoom && self.participant.is_none() {
+        if job_type != JobType::Room && self.participant.is_none() {
             return Err(checks::missing("participant", "an object"));
         }
         if self.event == Event::Job {

@@ -3,6 +3,7 @@
 
 use crate::error::{Code, Error};
 use crate::json::Flaw;
+use crate::secret::SecretError;
 use crate::token::TokenFlaw;
 
 /// A field of the body that is not of the documented form.
@@ -20,10 +21,13 @@ pub struct FieldProblem {
 /// Why a webhook is refused, or a verifier or signature cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WebhookError {
-    /// A secret or an option is wrong.
+    /// A secret is wrong.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// An option is wrong.
     #[error("{path}: expected {expected}, got {found}")]
     Config {
-        /// The option, such as `secrets[0]`.
+        /// The option, such as `id`.
         path: String,
         /// What it should be.
         expected: &'static str,
@@ -102,7 +106,9 @@ pub enum WebhookError {
 impl WebhookError {
     pub const fn code(&self) -> Code {
         match self {
-            WebhookError::Config { .. } | WebhookError::NoCurrentSecret => Code::ConfigInvalid,
+            WebhookError::Secret(_)
+            | WebhookError::Config { .. }
+            | WebhookError::NoCurrentSecret => Code::ConfigInvalid,
             WebhookError::BodyTooLarge { .. } => Code::BodyTooLarge,
             WebhookError::SignatureMissing(_) | WebhookError::SignatureRepeated(_) => {
                 Code::SignatureMissing

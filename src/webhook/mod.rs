@@ -7,7 +7,6 @@ mod error;
 mod headers;
 mod notification;
 mod places;
-mod secret;
 mod sign;
 mod signature;
 #[cfg(test)]
@@ -19,13 +18,8 @@ pub use self::headers::{
     Headers, Line, HEADER_ID, HEADER_SIGNATURE, HEADER_STANDARD_SIGNATURE,
     HEADER_STANDARD_TIMESTAMP, HEADER_TIMESTAMP,
 };
-pub use self::notification::{
-    Event, IdempotencyKey, Notification, Participant, Room, TerminationReason,
-};
+pub use self::notification::{Event, IdempotencyKey, Notification, Participant, Room};
 pub use self::places::{Place, PLACES};
-pub use self::secret::{
-    SecretOptions, Secrets, MAX_SECRETS, MIN_SECRET_BYTES, STRONG_SECRET_BYTES,
-};
 pub use self::sign::{sign, SignedHeaders};
 pub use self::verify::{
     Checked, Scheme, Verifier, VerifierOptions, DEFAULT_MAX_BODY_BYTES, DEFAULT_TOLERANCE_S,

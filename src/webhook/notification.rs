@@ -3,13 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use livekit_protocol::JobType;
-
 use crate::id::{DispatchId, JobId, ParticipantSid, Pii, RoomSid, Secret};
 use crate::json;
 use crate::json::{Text, Value};
 use crate::token::Claims;
 use crate::webhook::body::{Fields, ParticipantFields, RoomFields, Strings};
+use crate::words::JobType;
 
 /// What the sender wants.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -37,36 +36,6 @@ impl Event {
         [Event::Job, Event::Offer, Event::Terminated]
             .into_iter()
             .find(|event| event.as_str() == word)
-    }
-}
-
-/// Why a job was terminated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TerminationReason {
-    /// The agent dispatch was deleted.
-    DispatchDeleted,
-    /// The agent left the room.
-    AgentLeft,
-    /// The room was closed.
-    RoomClosed,
-    /// Somebody cancelled the job.
-    Cancelled,
-    /// The job's time ran out.
-    Expired,
-    /// A reason that this version does not know.
-    Other,
-}
-
-impl TerminationReason {
-    pub(super) fn parse(word: &str) -> TerminationReason {
-        match word {
-            "dispatch_deleted" => TerminationReason::DispatchDeleted,
-            "agent_left" => TerminationReason::AgentLeft,
-            "room_closed" => TerminationReason::RoomClosed,
-            "cancelled" => TerminationReason::Cancelled,
-            "expired" => TerminationReason::Expired,
-            _ => TerminationReason::Other,
-        }
     }
 }
 
@@ -139,8 +108,8 @@ pub struct Notification {
     pub status_url: Option<String>,
     /// The bearer for `status_url`.
     pub status_token: Option<Secret<String>>,
-    /// Why the job ended; in `terminated`.
-    pub reason: Option<TerminationReason>,
+    /// Why the job ended, in `terminated`: the word of a `TerminationReason`, or one of a later version.
+    pub reason: Option<String>,
     /// The number of this attempt, from 1.
     pub attempt: u32,
     /// How long the sender waits for the answer, in milliseconds, if it says.
@@ -192,9 +161,7 @@ impl Notification {
             status_url: some(fields.status_url),
             status_token: some(fields.status_token).map(Secret::new),
             reason: match fields.event {
-                Event::Terminated => {
-                    some(fields.reason).map(|word| TerminationReason::parse(&word))
-                }
+                Event::Terminated => some(fields.reason),
                 Event::Job | Event::Offer => None,
             },
             attempt: fields

@@ -7,9 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use base64::Engine;
 use hmac::Mac;
 
+use crate::secret::Secrets;
 use crate::webhook::error::WebhookError;
 use crate::webhook::headers;
-use crate::webhook::secret::Secrets;
 
 /// The values of the five headers that a signature adds to a webhook.
 #[derive(Clone, PartialEq, Eq)]
@@ -89,7 +89,7 @@ pub fn sign(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::webhook::secret::SecretOptions;
+    use crate::secret::SecretOptions;
 
     fn secrets(values: &[(&str, Option<i64>)]) -> Secrets {
         let options: Vec<SecretOptions> = values

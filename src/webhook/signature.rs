@@ -7,7 +7,7 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::{Choice, ConstantTimeEq};
 
-use crate::webhook::secret::MAX_SECRETS;
+use crate::secret::MAX_SECRETS;
 
 const DIGEST: usize = 32;
 /// No longer header is looked at; three Standard Webhooks signatures have 146 bytes, three hex ones 196.

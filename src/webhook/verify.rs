@@ -4,6 +4,7 @@
 //!
 //! **Nothing of a body is looked at before its MAC has matched.**
 
+use crate::secret::{SecretOptions, Secrets};
 use crate::token::Claims;
 use crate::webhook::body::{Fields, Timestamp};
 use crate::webhook::error::WebhookError;
@@ -11,7 +12,6 @@ use crate::webhook::headers;
 use crate::webhook::headers::{Headers, Line};
 use crate::webhook::notification::{Event, Notification};
 use crate::webhook::places::{places, Place, PLACES};
-use crate::webhook::secret::{SecretOptions, Secrets};
 use crate::webhook::signature::Digests;
 
 /// How far the signed timestamp may be from the receiver's clock, either way, unless configured.

@@ -20,11 +20,12 @@ use url::Url;
 use crate::id::{JobId, Secret};
 use crate::net::ws;
 use crate::net::ws::{Frame, Outgoing, WsError, WsOptions, WsReceiver, WsSender};
+use crate::words::JobStatus;
 use crate::worker::machine::{
     AnswerOutcome, Config, Event, Input, Machine, Output, Reason, UpdateOutcome,
 };
 use crate::worker::protocol;
-use crate::worker::protocol::{Answer, JobStatus};
+use crate::worker::protocol::Answer;
 
 /// Long enough for clocks that differ by minutes; LiveKit looks at it at the upgrade only.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);

@@ -16,13 +16,12 @@ use url::Url;
 
 use crate::error::{Code, Error};
 use crate::id::{JobId, Secret};
+use crate::words::{JobStatus, JobType};
 use crate::worker::driver::{Command, Driver};
 use crate::worker::protocol::Registration;
 
 pub use crate::worker::machine::{AnswerOutcome, Event as WorkerEvent, Reason, UpdateOutcome};
-pub use crate::worker::protocol::{
-    Acceptance, Answer, Job, JobStatus, JobType, Participant, Permissions, Room,
-};
+pub use crate::worker::protocol::{Acceptance, Answer, Job, Participant, Permissions, Room};
 
 /// What a worker needs to know.
 #[derive(Clone, Debug)]

@@ -10,7 +10,8 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::Router;
-use roomhook::webhook::{Headers, Notification, SecretOptions, Verifier, VerifierOptions};
+use roomhook::secret::SecretOptions;
+use roomhook::webhook::{Headers, Notification, Verifier, VerifierOptions};
 use serde_json::{json, Value};
 use tokio::sync::mpsc;
 

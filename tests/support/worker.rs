@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use roomhook::id::{JobId, Secret};
+use roomhook::words::JobType;
 use roomhook::worker::{
-    Acceptance, Answer, AnswerOutcome, Job, JobType, Permissions, Worker, WorkerEvent,
-    WorkerHandle, WorkerOptions,
+    Acceptance, Answer, AnswerOutcome, Job, Permissions, Worker, WorkerEvent, WorkerHandle,
+    WorkerOptions,
 };
 use tokio::sync::mpsc;
 

@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use livekit_protocol::JobType;
-
 use crate::dispatcher::config::reader::{At, ConfigError, Fields};
 use crate::dispatcher::config::{check, Agent, Endpoint, Retry};
+use crate::words::JobType;
 
 /// The longest time one attempt may take: ten minutes.
 const MAX_TIMEOUT_MS: u64 = 600_000;
@@ -111,7 +110,7 @@ fn agent(
 fn job_types(at: &At<'_>) -> Result<Vec<JobType>, ConfigError> {
     let mut types = Vec::new();
     for item in at.list()? {
-        let job_type = JobType::from_str_name(item.text()?)
+        let job_type = JobType::parse(item.text()?)
             .ok_or_else(|| item.error("must be one of JT_ROOM, JT_PUBLISHER, JT_PARTICIPANT"))?;
         if types.contains(&job_type) {
             return Err(item.error("is there twice"));

@@ -3,25 +3,11 @@
 //! Decides what is safe to send a token or a signature to. It refuses plain text off the machine, user names in URLs,
 //! secrets that can be guessed, and headers that would replace the dispatcher's own. No message repeats a value.
 
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use base64::{alphabet, Engine};
 use url::{Host, Url};
 
 use crate::dispatcher::config::reader::{At, ConfigError};
 use crate::id::Secret;
-
-/// The shortest secret that is accepted, in bytes.
-const MIN_SECRET_BYTES: usize = 16;
-/// Shorter secrets than this are accepted with a warning.
-const GOOD_SECRET_BYTES: usize = 32;
-/// More secrets than this are never in use at a time.
-const MAX_SECRETS: usize = 3;
-
-/// What follows `whsec_`, with or without its padding, as the signing itself reads it.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use crate::secret::{check_count, key_bytes, STRONG_SECRET_BYTES};
 
 /// Headers that only the dispatcher sets, in lower case.
 const RESERVED_HEADERS: &[&str] = &[
@@ -104,32 +90,18 @@ pub fn secrets(
         return Ok(vec![secret(at, warnings)?]);
     }
     let items = at.list()?;
-    if items.is_empty() || items.len() > MAX_SECRETS {
-        return Err(at.error(format!(
-            "must hold 1 to {MAX_SECRETS} secrets, got {}",
-            items.len()
-        )));
-    }
+    check_count(items.len()).map_err(|flaw| at.error(flaw.to_string()))?;
     items.iter().map(|item| secret(item, warnings)).collect()
 }
 
 fn secret(at: &At<'_>, warnings: &mut Vec<String>) -> Result<Secret<String>, ConfigError> {
     let text = at.filled_text()?;
-    let bytes = match text.strip_prefix("whsec_") {
-        Some(encoded) => BASE64
-            .decode(encoded)
-            .map_err(|_| at.error("must be base64 after whsec_"))?
-            .len(),
-        None => text.len(),
-    };
-    if bytes < MIN_SECRET_BYTES {
-        return Err(at.error(format!(
-            "must be at least {MIN_SECRET_BYTES} bytes long, got {bytes}; a good one comes from: openssl rand -hex 32"
-        )));
-    }
-    if bytes < GOOD_SECRET_BYTES {
+    let bytes = key_bytes(text)
+        .map_err(|flaw| at.error(flaw.to_string()))?
+        .len();
+    if bytes < STRONG_SECRET_BYTES {
         warnings.push(format!(
-            "{} is {bytes} bytes long; {GOOD_SECRET_BYTES} or more are safer",
+            "{} is {bytes} bytes long; {STRONG_SECRET_BYTES} or more are safer",
             at.path
         ));
     }

@@ -12,11 +12,10 @@ mod tree;
 
 use std::collections::BTreeMap;
 
-use livekit_protocol::JobType;
-
 use crate::dispatcher::config::reader::{At, Style};
 use crate::dispatcher::config::tree::Node;
 use crate::id::Secret;
+use crate::words::JobType;
 
 pub use crate::dispatcher::config::reader::ConfigError;
 pub use crate::dispatcher::config::tree::Place;

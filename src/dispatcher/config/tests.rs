@@ -92,7 +92,7 @@ fn the_proposals_keys_work_unchanged() {
     .unwrap();
     assert_eq!(config.agents.len(), 1);
     let agent = &config.agents[0];
-    assert_eq!(agent.job_types, [JobType::JtRoom, JobType::JtPublisher]);
+    assert_eq!(agent.job_types, [JobType::Room, JobType::Publisher]);
     assert_eq!(
         agent.retry,
         Retry {

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use livekit_protocol::JobStatus;
-
 use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::events::Event;
@@ -16,7 +14,8 @@ use crate::dispatcher::post::{JobExtras, Webhook};
 use crate::dispatcher::shared::Message;
 use crate::dispatcher::{answer, farewell};
 use crate::id::JobId;
-use crate::worker::{Acceptance, Answer, AnswerOutcome, JobStatus as WireStatus};
+use crate::words::JobStatus;
+use crate::worker::{Acceptance, Answer, AnswerOutcome};
 
 impl JobTask {
     pub(super) async fn effect(&mut self, effect: Effect) -> Option<Input> {
@@ -149,17 +148,11 @@ impl JobTask {
     }
 
     async fn report(&self, status: JobStatus, error: Option<String>) {
-        let wire = match status {
-            JobStatus::JsRunning => WireStatus::Running,
-            JobStatus::JsSuccess => WireStatus::Success,
-            JobStatus::JsFailed => WireStatus::Failed,
-            JobStatus::JsPending => return,
-        };
         // A job of an earlier run has no socket any more; LiveKit has forgotten it.
         if let Some(offer) = &self.offer {
             let outcome = offer
                 .worker
-                .update_job(&self.job_id(), wire, error.as_deref().unwrap_or_default())
+                .update_job(&self.job_id(), status, error.as_deref().unwrap_or_default())
                 .await;
             tracing::debug!(job_id = %self.job_id(), ?outcome, "a status was forwarded to LiveKit");
         }
@@ -231,7 +224,7 @@ impl JobTask {
             Notice::Status { .. } => Event::JobRunning { job_id },
             Notice::Ended { status, error } => Event::JobEnded {
                 job_id,
-                status: status.as_str_name(),
+                status: status.as_str(),
                 error,
             },
         };

@@ -4,9 +4,9 @@
 //! leave an endpoint that may have taken the job without telling it that the job is over.
 
 use crate::dispatcher::machine::{
-    Delivery, Effect, Flight, Machine, Notice, Outcome, Reading, Stage, Termination,
-    TOKEN_MARGIN_MS,
+    Delivery, Effect, Flight, Machine, Notice, Outcome, Reading, Stage, TOKEN_MARGIN_MS,
 };
+use crate::words::TerminationReason;
 
 impl Machine {
     /// Starts the first delivery, or the one that a restart interrupted: its last attempt is made once more, because
@@ -210,13 +210,13 @@ impl Machine {
     /// An endpoint that may have taken the job must not start an agent beside the next endpoint's.
     fn give_up_in_doubt(&mut self) {
         if std::mem::take(&mut self.in_doubt) {
-            if let Some(effect) = self.post_terminated(Termination::Cancelled) {
+            if let Some(effect) = self.post_terminated(TerminationReason::Cancelled) {
                 self.hold_next(effect);
             }
         }
     }
 
-    pub(super) fn post_terminated(&self, reason: Termination) -> Option<Effect> {
+    pub(super) fn post_terminated(&self, reason: TerminationReason) -> Option<Effect> {
         let delivery = self.record.delivery.as_ref()?.number;
         self.position().map(|endpoint| Effect::PostTerminated {
             endpoint,

@@ -2,10 +2,9 @@
 //!
 //! Decides the vocabulary only. An output that is not `Persist` rests on a record that is already written.
 
-use livekit_protocol::JobStatus;
-
 use crate::dispatcher::machine::record::{Record, Token};
 use crate::retry::Schedule;
+use crate::words::{JobStatus, TerminationReason};
 
 /// Where a job may go, in order of preference.
 #[derive(Clone, Debug, Default)]
@@ -143,7 +142,7 @@ pub enum Effect {
         /// Index into the plan.
         endpoint: usize,
         delivery: u32,
-        reason: Termination,
+        reason: TerminationReason,
     },
     Report {
         status: JobStatus,
@@ -157,25 +156,6 @@ pub enum Effect {
     Notice(Notice),
     /// The job is over and written down; drop the machine.
     Forget,
-}
-
-/// Why a job is over for an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Termination {
-    /// LiveKit ended it. It does not say why; an agent that is still in the room is told to go.
-    DispatchDeleted,
-    /// Another endpoint gets it, or nobody does.
-    Cancelled,
-}
-
-impl Termination {
-    /// The reason as it is sent.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Termination::DispatchDeleted => "dispatch_deleted",
-            Termination::Cancelled => "cancelled",
-        }
-    }
 }
 
 /// The answer to a reported status.
@@ -249,7 +229,7 @@ pub enum Notice {
     },
     /// The job is over.
     Ended {
-        /// `JsSuccess` or `JsFailed`.
+        /// `Success` or `Failed`.
         status: JobStatus,
         error: Option<String>,
     },

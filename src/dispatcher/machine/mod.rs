@@ -14,17 +14,15 @@ pub(crate) mod tests;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use livekit_protocol::JobStatus;
-
 use crate::id::Pii;
+use crate::words::JobStatus;
 use crate::worker::protocol::Job;
 
 pub use crate::dispatcher::machine::io::{
     Effect, Input, Notice, Outcome, Output, Plan, Reading, Route, StatusAnswer, StatusView,
-    Termination,
 };
 pub use crate::dispatcher::machine::record::{
-    cut_error, is_terminal, judge_status, Delivery, Record, Stage, StatusRule, Token,
+    cut_error, judge_status, Delivery, Record, Stage, StatusRule, Token,
 };
 
 /// LiveKit assigns within milliseconds of the answer, or not at all: its own limit is 3 s after the offer.
@@ -84,7 +82,7 @@ impl Machine {
             job,
             identity: Pii(identity),
             stage: Stage::Offered,
-            status: JobStatus::JsPending,
+            status: JobStatus::Pending,
             error: None,
             bearers: vec![bearer],
             token: None,
@@ -302,7 +300,7 @@ impl Machine {
             .terminated_at
             .is_some_and(|at| at + LAST_WORD_MS <= now);
         if silent && self.record.stage < Stage::Ended {
-            self.record.status = JobStatus::JsFailed;
+            self.record.status = JobStatus::Failed;
             self.record.error =
                 Some("LiveKit ended the job and the agent reported no result".to_owned());
             self.end(now, false);
@@ -315,7 +313,7 @@ impl Machine {
 
     /// Ends the job as failed and tells LiveKit.
     fn fail(&mut self, now: i64, why: &str) {
-        self.record.status = JobStatus::JsFailed;
+        self.record.status = JobStatus::Failed;
         self.record.error = Some(cut_error(why));
         self.end(now, true);
     }

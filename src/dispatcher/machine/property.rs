@@ -21,9 +21,9 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     let status = prop_oneof![
-        Just(JobStatus::JsRunning),
-        Just(JobStatus::JsSuccess),
-        Just(JobStatus::JsFailed)
+        Just(JobStatus::Running),
+        Just(JobStatus::Success),
+        Just(JobStatus::Failed)
     ];
     let outcome = prop_oneof![
         prop_oneof![
@@ -93,7 +93,7 @@ impl World {
             if let Some(before) = &self.stored {
                 assert!(record.stage >= before.stage, "no stage goes backwards");
                 assert!(
-                    !is_terminal(before.status) || record.status == before.status,
+                    !before.status.is_terminal() || record.status == before.status,
                     "a final status stays"
                 );
             }
@@ -135,14 +135,14 @@ impl World {
             }
             Effect::Report { status, .. } | Effect::Notice(Notice::Status { status }) => {
                 assert!(stored
-                    .is_some_and(|record| record.status == status || is_terminal(record.status)));
+                    .is_some_and(|record| record.status == status || record.status.is_terminal()));
             }
             Effect::Reply {
                 answer: StatusAnswer::Stored(view),
                 ..
             } => {
                 assert!(stored.is_some_and(
-                    |record| record.status == view.status || is_terminal(record.status)
+                    |record| record.status == view.status || record.status.is_terminal()
                 ));
             }
             Effect::Reply { .. } | Effect::DisableEndpoint { .. } => {}

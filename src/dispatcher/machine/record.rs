@@ -3,9 +3,8 @@
 //! Decides what a record holds, what a reported status does to it, and how long its texts may be. It refuses to keep a
 //! join token longer than a delivery needs it, and to print names, metadata or tokens.
 
-use livekit_protocol::JobStatus;
-
 use crate::id::{JobId, Pii, Secret};
+use crate::words::JobStatus;
 use crate::worker::protocol::Job;
 
 /// How far a job has come. Later stages are larger; a job never goes back.
@@ -109,11 +108,6 @@ impl Record {
     }
 }
 
-/// Whether a status is final.
-pub fn is_terminal(status: JobStatus) -> bool {
-    matches!(status, JobStatus::JsSuccess | JobStatus::JsFailed)
-}
-
 /// What becomes of a reported status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StatusRule {
@@ -128,7 +122,7 @@ pub enum StatusRule {
 pub fn judge_status(current: JobStatus, reported: JobStatus) -> StatusRule {
     if current == reported {
         StatusRule::Repeat
-    } else if is_terminal(current) {
+    } else if current.is_terminal() {
         StatusRule::Conflict
     } else {
         StatusRule::Apply
@@ -156,16 +150,16 @@ mod tests {
     fn a_final_status_stays_and_a_repeat_is_no_news() {
         use JobStatus::*;
         for (current, reported, rule) in [
-            (JsPending, JsRunning, StatusRule::Apply),
-            (JsPending, JsSuccess, StatusRule::Apply),
-            (JsPending, JsFailed, StatusRule::Apply),
-            (JsRunning, JsRunning, StatusRule::Repeat),
-            (JsRunning, JsSuccess, StatusRule::Apply),
-            (JsSuccess, JsSuccess, StatusRule::Repeat),
-            (JsSuccess, JsFailed, StatusRule::Conflict),
-            (JsSuccess, JsRunning, StatusRule::Conflict),
-            (JsFailed, JsRunning, StatusRule::Conflict),
-            (JsFailed, JsFailed, StatusRule::Repeat),
+            (Pending, Running, StatusRule::Apply),
+            (Pending, Success, StatusRule::Apply),
+            (Pending, Failed, StatusRule::Apply),
+            (Running, Running, StatusRule::Repeat),
+            (Running, Success, StatusRule::Apply),
+            (Success, Success, StatusRule::Repeat),
+            (Success, Failed, StatusRule::Conflict),
+            (Success, Running, StatusRule::Conflict),
+            (Failed, Running, StatusRule::Conflict),
+            (Failed, Failed, StatusRule::Repeat),
         ] {
             assert_eq!(
                 judge_status(current, reported),

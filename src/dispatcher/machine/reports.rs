@@ -3,12 +3,11 @@
 //! Decides what becomes of a report, and who has the last word after a termination: the agent, for ten seconds. It
 //! refuses to change a final status and to tell LiveKit about a job that LiveKit has already forgotten.
 
-use livekit_protocol::JobStatus;
-
 use crate::dispatcher::machine::{
-    cut_error, is_terminal, judge_status, Effect, Flight, Machine, Notice, Stage, StatusAnswer,
-    StatusRule, StatusView, Termination,
+    cut_error, judge_status, Effect, Flight, Machine, Notice, Stage, StatusAnswer, StatusRule,
+    StatusView,
 };
+use crate::words::{JobStatus, TerminationReason};
 
 impl Machine {
     pub(super) fn status(
@@ -33,12 +32,12 @@ impl Machine {
                 self.taken_by_status();
                 self.record.status = status;
                 self.record.error = error
-                    .filter(|_| status == JobStatus::JsFailed)
+                    .filter(|_| status == JobStatus::Failed)
                     .map(|text| cut_error(&text));
                 self.record.updated_at = now;
                 let answer = StatusAnswer::Stored(StatusView::from(&self.record));
                 self.hold_next(Effect::Reply { ticket, answer });
-                if is_terminal(status) {
+                if status.is_terminal() {
                     let report = self.record.terminated_at.is_none();
                     self.end(now, report);
                 } else {
@@ -62,7 +61,7 @@ impl Machine {
             Stage::Delivered | Stage::Running => {
                 if self.record.terminated_at.is_none() {
                     self.record.terminated_at = Some(now);
-                    let told = self.post_terminated(Termination::DispatchDeleted);
+                    let told = self.post_terminated(TerminationReason::DispatchDeleted);
                     self.save(now, true, told);
                 }
             }
@@ -71,11 +70,11 @@ impl Machine {
                 let begun = self.flight == Flight::Attempt || self.in_doubt;
                 self.stop_attempt();
                 if begun {
-                    self.post_terminated(Termination::DispatchDeleted)
+                    self.post_terminated(TerminationReason::DispatchDeleted)
                         .into_iter()
                         .for_each(|effect| self.hold_next(effect));
                 }
-                self.record.status = JobStatus::JsFailed;
+                self.record.status = JobStatus::Failed;
                 self.record.error =
                     Some("LiveKit ended the job before an agent took it".to_owned());
                 self.end(now, false);

@@ -14,7 +14,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use livekit_protocol::JobStatus;
 use serde_json::{json, Value};
 use tokio::sync::{oneshot, Semaphore};
 use tokio::time::{timeout, Instant};
@@ -24,6 +23,7 @@ use crate::dispatcher::machine::{judge_status, Record, StatusAnswer, StatusRule,
 use crate::dispatcher::rest::auth::Presented;
 use crate::dispatcher::shared::{JobEntry, Message, Shared};
 use crate::id::JobId;
+use crate::words::JobStatus;
 
 /// The largest body: a status and 1 KiB of error, with room for escapes.
 const MAX_BODY_BYTES: usize = 16 * 1024;
@@ -84,7 +84,7 @@ fn unavailable() -> Response {
 fn stored(status: StatusCode, job_id: &str, view: &StatusView) -> Response {
     let mut body = json!({
         "job_id": job_id,
-        "status": view.status.as_str_name(),
+        "status": view.status.as_str(),
         "updated_at": view.updated_at,
     });
     if let Some(error) = &view.error {
@@ -294,15 +294,15 @@ fn parse(bytes: &[u8]) -> Result<(JobStatus, Option<String>), String> {
     }
     const STATUSES: &str = "status: expected JS_RUNNING, JS_SUCCESS or JS_FAILED";
     let status = body.get("status").and_then(Value::as_str).ok_or(STATUSES)?;
-    let status = JobStatus::from_str_name(status)
-        .filter(|status| *status != JobStatus::JsPending)
+    let status = JobStatus::parse(status)
+        .filter(|status| *status != JobStatus::Pending)
         .ok_or(STATUSES)?;
     let error = match body.get("error") {
         None | Some(Value::Null) => None,
         Some(Value::String(text)) => Some(text.clone()).filter(|text| !text.is_empty()),
         Some(_) => return Err("error: expected a text".to_owned()),
     };
-    if error.is_some() && status != JobStatus::JsFailed {
+    if error.is_some() && status != JobStatus::Failed {
         return Err("error: goes with JS_FAILED only".to_owned());
     }
     Ok((status, error))
@@ -338,17 +338,14 @@ mod tests {
     #[test]
     fn a_report_is_of_exactly_the_documented_form() {
         let ok = |text: &str| parse(text.as_bytes()).unwrap();
-        assert_eq!(
-            ok(r#"{"status":"JS_RUNNING"}"#),
-            (JobStatus::JsRunning, None)
-        );
+        assert_eq!(ok(r#"{"status":"JS_RUNNING"}"#), (JobStatus::Running, None));
         assert_eq!(
             ok(r#"{"status":"JS_SUCCESS","error":null}"#),
-            (JobStatus::JsSuccess, None)
+            (JobStatus::Success, None)
         );
         assert_eq!(
             ok(r#"{"status":"JS_FAILED","error":"x"}"#),
-            (JobStatus::JsFailed, Some("x".into()))
+            (JobStatus::Failed, Some("x".into()))
         );
         for (text, field) in [
             ("", "not JSON"),

@@ -3,11 +3,11 @@
 //! Decides how a job lies in the tables: `jobs` is the truth, `deliveries` and `statuses` are its history. A row that
 //! cannot be read is an error, never a guess.
 
-use livekit_protocol::JobStatus;
 use rusqlite::{params, Connection, OptionalExtension, Row};
 
 use crate::dispatcher::machine::{Delivery, Record, Stage, Token};
 use crate::id::{Pii, Secret};
+use crate::words::JobStatus;
 
 const SELECT: &str = "
     SELECT j.stage, j.status, j.error, j.job, j.identity, j.bearers, j.token, j.token_expires_at, j.token_url, j.terminated_at,
@@ -18,7 +18,7 @@ const SELECT: &str = "
 /// Writes a record over what is there.
 pub fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
     let job_id = record.job_id().as_str();
-    let status = record.status.as_str_name();
+    let status = record.status.as_str();
     connection
         .prepare_cached(
             "INSERT INTO jobs (job_id, stage, status, error, job, identity, bearers, token,
@@ -123,7 +123,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
     Ok(Record {
         stage: (Stage::ALL.into_iter().find(|known| known.as_str() == stage))
             .ok_or_else(|| unreadable(0, "an unknown stage".into()))?,
-        status: JobStatus::from_str_name(&status)
+        status: JobStatus::parse(&status)
             .ok_or_else(|| unreadable(1, "an unknown status".into()))?,
         error: row.get(2)?,
         job: from_json(row, 3)?,

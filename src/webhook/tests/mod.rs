@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::*;
 use crate::id::Secret;
+use crate::secret::{SecretOptions, Secrets};
 
 mod properties;
 
@@ -94,7 +95,7 @@ fn seen(notification: &Notification) -> Value {
         "event": notification.event.as_str(),
         "job_id": notification.job_id.as_str(),
         "dispatch_id": notification.dispatch_id.as_ref().map(|id| id.as_str()),
-        "job_type": notification.job_type.map(|job_type| job_type.as_str_name()),
+        "job_type": notification.job_type.map(|job_type| job_type.as_str()),
         "agent_name": text(&notification.agent_name),
         "room_sid": notification.room.sid.as_str(),
         "room_name": notification.room.name.0,
@@ -120,8 +121,8 @@ fn seen(notification: &Notification) -> Value {
             "attributes": participant.attributes.0,
         });
     }
-    if notification.reason == Some(TerminationReason::RoomClosed) {
-        seen["reason"] = "room_closed".into();
+    if let Some(reason) = &notification.reason {
+        seen["reason"] = reason.as_str().into();
     }
     seen
 }
@@ -249,7 +250,7 @@ fn s1_06_options_that_make_no_sense_are_construction_errors_that_name_the_field(
                 secrets: vec![],
                 ..good.clone()
             },
-            "secrets:",
+            "secrets ",
         ),
         (
             VerifierOptions {

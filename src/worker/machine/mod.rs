@@ -10,7 +10,8 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use crate::id::{JobId, Secret, WorkerId};
-use crate::worker::protocol::{Answer, FromServer, Job, JobStatus, ToServer};
+use crate::words::JobStatus;
+use crate::worker::protocol::{Answer, FromServer, Job, ToServer};
 
 use retry::Backoff;
 use table::Table;

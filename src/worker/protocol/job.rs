@@ -7,50 +7,24 @@ use livekit_protocol as wire;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DispatchId, JobId, ParticipantSid, Pii, RoomSid};
+use crate::words::JobType;
 use crate::worker::protocol::DecodeError;
 
-/// What a job is about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub enum JobType {
-    /// One job per room.
-    #[serde(rename = "JT_ROOM")]
-    Room,
-    /// One job per participant that publishes a first track.
-    #[serde(rename = "JT_PUBLISHER")]
-    Publisher,
-    /// One job per participant.
-    #[serde(rename = "JT_PARTICIPANT")]
-    Participant,
+pub(super) fn type_to_wire(job_type: JobType) -> i32 {
+    let job_type = match job_type {
+        JobType::Room => wire::JobType::JtRoom,
+        JobType::Publisher => wire::JobType::JtPublisher,
+        JobType::Participant => wire::JobType::JtParticipant,
+    };
+    job_type as i32
 }
 
-impl JobType {
-    pub const ALL: [JobType; 3] = [JobType::Room, JobType::Publisher, JobType::Participant];
-
-    /// LiveKit's name: `JT_ROOM`, `JT_PUBLISHER`, `JT_PARTICIPANT`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            JobType::Room => "JT_ROOM",
-            JobType::Publisher => "JT_PUBLISHER",
-            JobType::Participant => "JT_PARTICIPANT",
-        }
-    }
-
-    pub(super) fn to_wire(self) -> i32 {
-        let kind = match self {
-            JobType::Room => wire::JobType::JtRoom,
-            JobType::Publisher => wire::JobType::JtPublisher,
-            JobType::Participant => wire::JobType::JtParticipant,
-        };
-        kind as i32
-    }
-
-    fn from_wire(value: i32) -> Result<Self, DecodeError> {
-        match wire::JobType::try_from(value) {
-            Ok(wire::JobType::JtRoom) => Ok(JobType::Room),
-            Ok(wire::JobType::JtPublisher) => Ok(JobType::Publisher),
-            Ok(wire::JobType::JtParticipant) => Ok(JobType::Participant),
-            Err(_) => Err(DecodeError::JobType(value)),
-        }
+fn type_from_wire(value: i32) -> Result<JobType, DecodeError> {
+    match wire::JobType::try_from(value) {
+        Ok(wire::JobType::JtRoom) => Ok(JobType::Room),
+        Ok(wire::JobType::JtPublisher) => Ok(JobType::Publisher),
+        Ok(wire::JobType::JtParticipant) => Ok(JobType::Participant),
+        Err(_) => Err(DecodeError::JobType(value)),
     }
 }
 
@@ -107,7 +81,7 @@ pub(super) fn job(job: Option<wire::Job>) -> Result<Job, DecodeError> {
     if job.id.is_empty() {
         return Err(DecodeError::Missing("job.id"));
     }
-    let kind = JobType::from_wire(job.r#type)?;
+    let kind = type_from_wire(job.r#type)?;
     Ok(Job {
         id: JobId(job.id),
         dispatch_id: DispatchId(job.dispatch_id),

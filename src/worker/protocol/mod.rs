@@ -14,8 +14,10 @@ use livekit_protocol::worker_message::Message as Out;
 use prost::Message;
 
 use crate::id::{JobId, Secret, WorkerId};
+use crate::words::{JobStatus, JobType};
 
-pub use job::{Job, JobType, Participant, Room};
+use job::type_to_wire;
+pub use job::{Job, Participant, Room};
 
 /// What the agents' own SDKs call the agent's name; consumers look for it beside LiveKit's forced `lk.agent_name`.
 const AGENT_NAME_ATTRIBUTE: &str = "lk.agent.name";
@@ -93,24 +95,6 @@ pub struct Acceptance {
     pub name: String,
     pub metadata: String,
     pub attributes: BTreeMap<String, String>,
-}
-
-/// What can be reported about a job. (`JS_PENDING` is where a job begins and cannot be reported.)
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JobStatus {
-    /// `JS_RUNNING`.
-    Running,
-    /// `JS_SUCCESS`: LiveKit forgets the job.
-    Success,
-    /// `JS_FAILED`: LiveKit forgets the job.
-    Failed,
-}
-
-impl JobStatus {
-    /// Whether LiveKit forgets the job after this.
-    pub const fn is_terminal(self) -> bool {
-        !matches!(self, JobStatus::Running)
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,6 +203,7 @@ pub fn encode(message: ToServer) -> Bytes {
         } => Out::UpdateJob(wire::UpdateJobStatus {
             job_id: job_id.0,
             status: match status {
+                JobStatus::Pending => wire::JobStatus::JsPending as i32,
                 JobStatus::Running => wire::JobStatus::JsRunning as i32,
                 JobStatus::Success => wire::JobStatus::JsSuccess as i32,
                 JobStatus::Failed => wire::JobStatus::JsFailed as i32,
@@ -236,7 +221,7 @@ pub fn encode(message: ToServer) -> Bytes {
 fn register(registration: Registration) -> wire::RegisterWorkerRequest {
     let allowed = registration.permissions;
     wire::RegisterWorkerRequest {
-        r#type: registration.job_type.to_wire(),
+        r#type: type_to_wire(registration.job_type),
         agent_name: registration.agent_name,
         version: registration.version,
         allowed_permissions: Some(wire::ParticipantPermission {

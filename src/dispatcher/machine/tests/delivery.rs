@@ -24,26 +24,26 @@ fn a_job_goes_from_its_offer_to_success_with_a_record_before_each_step() {
         bench.stored.as_ref().unwrap().token.is_none(),
         "a delivered job keeps no token"
     );
-    let effects = bench.status(JobStatus::JsRunning);
+    let effects = bench.status(JobStatus::Running);
     assert!(
         matches!(&effects[0], Effect::Reply { ticket: 9, answer: StatusAnswer::Stored(view) } if view.error.is_none())
     );
     assert_eq!(
         effects[1],
         Effect::Report {
-            status: JobStatus::JsRunning,
+            status: JobStatus::Running,
             error: None
         }
     );
-    let effects = bench.status(JobStatus::JsSuccess);
+    let effects = bench.status(JobStatus::Success);
     assert_eq!(
         effects[1],
         Effect::Report {
-            status: JobStatus::JsSuccess,
+            status: JobStatus::Success,
             error: None
         }
     );
-    assert_eq!(ended(&effects), Some((JobStatus::JsSuccess, String::new())));
+    assert_eq!(ended(&effects), Some((JobStatus::Success, String::new())));
     assert_eq!(effects.last(), Some(&Effect::Forget));
 }
 
@@ -58,13 +58,13 @@ fn s1_22_waits_are_1_2_4_seconds_and_then_the_job_fails_with_the_reason() {
     bench.attempted(retry(false));
     let effects = bench.take();
     let (status, error) = ended(&effects).unwrap();
-    assert_eq!(status, JobStatus::JsFailed);
+    assert_eq!(status, JobStatus::Failed);
     assert_eq!(
         error,
         "endpoint 1 did not take the job after 4 attempts: it answered 503"
     );
     assert!(effects.contains(&Effect::Report {
-        status: JobStatus::JsFailed,
+        status: JobStatus::Failed,
         error: Some(error)
     }));
     assert!(effects
@@ -166,7 +166,7 @@ fn an_endpoint_that_may_have_taken_the_job_is_told_before_the_next_one_is_asked(
     let cancelled = Effect::PostTerminated {
         endpoint: 0,
         delivery: 1,
-        reason: Termination::Cancelled,
+        reason: TerminationReason::Cancelled,
     };
     assert_eq!(effects[0], cancelled);
     assert_eq!(effects[2], post(1, 2, 1));

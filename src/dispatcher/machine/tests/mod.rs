@@ -3,6 +3,7 @@
 use super::*;
 use crate::id::Secret;
 use crate::retry::Schedule;
+use crate::words::TerminationReason;
 
 mod delivery;
 mod reports;

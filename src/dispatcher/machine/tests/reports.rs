@@ -5,7 +5,7 @@ use super::*;
 #[test]
 fn a_status_that_overtakes_the_answer_counts_as_taken() {
     let mut bench = Bench::assigned(2);
-    let effects = bench.status(JobStatus::JsRunning);
+    let effects = bench.status(JobStatus::Running);
     assert!(!effects.contains(&Effect::CancelAttempt));
     assert!(effects.contains(&Effect::Notice(Notice::Delivered {
         endpoint: 0,
@@ -28,8 +28,8 @@ fn a_status_that_overtakes_the_answer_counts_as_taken() {
         done: Vec::new(),
     };
     drop(out);
-    let effects = success.status(JobStatus::JsSuccess);
-    assert_eq!(ended(&effects).unwrap().0, JobStatus::JsSuccess);
+    let effects = success.status(JobStatus::Success);
+    assert_eq!(ended(&effects).unwrap().0, JobStatus::Success);
 }
 
 #[test]
@@ -38,8 +38,8 @@ fn a_repeat_is_answered_and_a_contradiction_is_a_conflict() {
     bench.attempted(Outcome::Accepted {
         reading: Reading::Clear,
     });
-    bench.status(JobStatus::JsRunning);
-    let effects = bench.status(JobStatus::JsRunning);
+    bench.status(JobStatus::Running);
+    let effects = bench.status(JobStatus::Running);
     assert!(matches!(
         effects[..],
         [Effect::Reply {
@@ -47,8 +47,8 @@ fn a_repeat_is_answered_and_a_contradiction_is_a_conflict() {
             ..
         }]
     ));
-    bench.status(JobStatus::JsFailed);
-    let effects = bench.status(JobStatus::JsSuccess);
+    bench.status(JobStatus::Failed);
+    let effects = bench.status(JobStatus::Success);
     assert!(matches!(
         effects[..],
         [Effect::Reply {
@@ -64,16 +64,16 @@ fn a_terminated_job_is_told_to_its_endpoint_and_the_agent_has_the_last_word() {
     bench.attempted(Outcome::Accepted {
         reading: Reading::Clear,
     });
-    bench.status(JobStatus::JsRunning);
+    bench.status(JobStatus::Running);
     bench.input(Input::Terminated);
     let told = Effect::PostTerminated {
         endpoint: 0,
         delivery: 1,
-        reason: Termination::DispatchDeleted,
+        reason: TerminationReason::DispatchDeleted,
     };
     assert_eq!(bench.take(), [told]);
-    let effects = bench.status(JobStatus::JsSuccess);
-    assert_eq!(ended(&effects).unwrap().0, JobStatus::JsSuccess);
+    let effects = bench.status(JobStatus::Success);
+    assert_eq!(ended(&effects).unwrap().0, JobStatus::Success);
     assert!(
         effects
             .iter()
@@ -91,7 +91,7 @@ fn a_terminated_job_whose_agent_says_nothing_fails_after_ten_seconds() {
     bench.input(Input::Terminated);
     bench.take();
     assert_eq!(bench.wait(), LAST_WORD_MS);
-    assert_eq!(ended(&bench.take()).unwrap().0, JobStatus::JsFailed);
+    assert_eq!(ended(&bench.take()).unwrap().0, JobStatus::Failed);
 }
 
 #[test]
@@ -137,7 +137,7 @@ fn a_status_that_cannot_be_written_is_refused_and_written_later() {
     });
     let input = Input::Status {
         ticket: 1,
-        status: JobStatus::JsRunning,
+        status: JobStatus::Running,
         error: None,
     };
     let out = bench.machine.handle(bench.now, input);
@@ -157,7 +157,7 @@ fn a_status_that_cannot_be_written_is_refused_and_written_later() {
     assert_eq!(
         bench.take()[0],
         Effect::Report {
-            status: JobStatus::JsRunning,
+            status: JobStatus::Running,
             error: None
         }
     );

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::super::*;
 use crate::id::Pii;
-use crate::worker::protocol::{Acceptance, JobType, Permissions, Registration, Room};
+use crate::words::JobType;
+use crate::worker::protocol::{Acceptance, Permissions, Registration, Room};
 
 pub(super) fn config(max_jobs: u32) -> Config {
     Config {

@@ -1,5 +1,5 @@
-//! Webhook secrets: their bytes, their length, how long each is current. Keys are hashed once, at construction.
-//! A secret that is too short is refused; one that is merely weak is counted, so that the caller can warn.
+//! Webhook secrets: their bytes, their length, how many at a time, how long each is current. Every home that takes one
+//! asks here. It refuses one that can be guessed and only counts one that is merely weak, so that the caller can warn.
 
 use std::fmt;
 
@@ -8,8 +8,8 @@ use base64::{alphabet, Engine};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
+use crate::error::{Code, Error};
 use crate::id::Secret;
-use crate::webhook::error::WebhookError;
 
 /// Secrets at a time: the current one, its successor or predecessor, and one to spare.
 pub const MAX_SECRETS: usize = 3;
@@ -25,10 +25,56 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
+/// Why a secret, or a list of them, cannot be used; reads on after its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SecretFlaw {
+    #[error("must hold 1 to {MAX_SECRETS} secrets, got {0}")]
+    Count(usize),
+    #[error("must be base64 after whsec_")]
+    NotBase64,
+    #[error("must be at least {MIN_SECRET_BYTES} bytes long, got {0}; a good one comes from: openssl rand -hex 32")]
+    TooShort(usize),
+}
+
+/// Which of the `secrets` is wrong, and how.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{path} {flaw}")]
+pub struct SecretError {
+    /// `secrets` or `secrets[1]`.
+    pub path: String,
+    pub flaw: SecretFlaw,
+}
+
+impl From<SecretError> for Error {
+    fn from(error: SecretError) -> Self {
+        Error::new(Code::ConfigInvalid, error.to_string())
+    }
+}
+
+/// The bytes of a secret: those of its UTF-8 text, or the decoded ones of `whsec_<base64>`, padded or not.
+pub fn key_bytes(value: &str) -> Result<Vec<u8>, SecretFlaw> {
+    let bytes = match value.strip_prefix(BASE64_PREFIX) {
+        Some(encoded) => BASE64.decode(encoded).map_err(|_| SecretFlaw::NotBase64)?,
+        None => value.as_bytes().to_vec(),
+    };
+    if bytes.len() < MIN_SECRET_BYTES {
+        return Err(SecretFlaw::TooShort(bytes.len()));
+    }
+    Ok(bytes)
+}
+
+/// Whether there are as many secrets as there may be.
+pub fn check_count(count: usize) -> Result<(), SecretFlaw> {
+    match count {
+        1..=MAX_SECRETS => Ok(()),
+        other => Err(SecretFlaw::Count(other)),
+    }
+}
+
 /// One secret as configured.
 #[derive(Clone, Debug)]
 pub struct SecretOptions {
-    /// The secret: its UTF-8 bytes are the key, unless it is `whsec_<base64>`, which means the decoded bytes.
+    /// The secret, as `key_bytes` reads it.
     pub value: Secret<String>,
     /// Milliseconds since the Unix epoch after which it neither verifies nor signs. `None`: for ever.
     pub not_after_ms: Option<i64>,
@@ -51,26 +97,24 @@ struct Key {
     weak: bool,
 }
 
-/// The keys of one endpoint, newest first.
+/// The keys of one endpoint, newest first, hashed once.
 #[derive(Clone)]
 pub struct Secrets(Vec<Key>);
 
 impl Secrets {
     /// Checks and prepares 1 to `MAX_SECRETS` secrets, given newest first.
-    pub fn new(options: &[SecretOptions]) -> Result<Secrets, WebhookError> {
-        if options.is_empty() || options.len() > MAX_SECRETS {
-            return Err(WebhookError::Config {
-                path: "secrets".to_owned(),
-                expected: "1 to 3 secrets",
-                found: options.len().to_string(),
-            });
-        }
-        let keys = options
-            .iter()
-            .enumerate()
-            .map(|(index, option)| key(index, option));
-        keys.collect::<Result<Vec<Key>, WebhookError>>()
-            .map(Secrets)
+    pub fn new(options: &[SecretOptions]) -> Result<Secrets, SecretError> {
+        check_count(options.len()).map_err(|flaw| SecretError {
+            path: "secrets".to_owned(),
+            flaw,
+        })?;
+        let keys = options.iter().enumerate().map(|(index, option)| {
+            key(option).map_err(|flaw| SecretError {
+                path: format!("secrets[{index}]"),
+                flaw,
+            })
+        });
+        keys.collect::<Result<Vec<Key>, SecretError>>().map(Secrets)
     }
 
     /// How many of them have fewer than `STRONG_SECRET_BYTES`.
@@ -79,7 +123,7 @@ impl Secrets {
     }
 
     /// A MAC to feed for each secret that is current at `now_ms`, newest first.
-    pub(super) fn macs(&self, now_ms: i64) -> impl Iterator<Item = Hmac<Sha256>> + '_ {
+    pub fn macs(&self, now_ms: i64) -> impl Iterator<Item = Hmac<Sha256>> + '_ {
         self.0
             .iter()
             .filter(move |key| key.not_after_ms.is_none_or(|end| now_ms <= end))
@@ -93,26 +137,11 @@ impl fmt::Debug for Secrets {
     }
 }
 
-fn key(index: usize, option: &SecretOptions) -> Result<Key, WebhookError> {
-    let wrong = |expected, found| WebhookError::Config {
-        path: format!("secrets[{index}]"),
-        expected,
-        found,
-    };
-    let value = option.value.expose();
-    let bytes = match value.strip_prefix(BASE64_PREFIX) {
-        Some(encoded) => BASE64
-            .decode(encoded)
-            .map_err(|_| wrong("base64 after `whsec_`", "something else".to_owned()))?,
-        None => value.as_bytes().to_vec(),
-    };
-    if bytes.len() < MIN_SECRET_BYTES {
-        return Err(wrong("at least 16 bytes", bytes.len().to_string()));
-    }
-    let mac = Hmac::new_from_slice(&bytes)
-        .map_err(|_| wrong("a usable key", format!("{} bytes", bytes.len())))?;
+fn key(option: &SecretOptions) -> Result<Key, SecretFlaw> {
+    let bytes = key_bytes(option.value.expose())?;
     Ok(Key {
-        mac,
+        // HMAC takes a key of any length (RFC 2104 §2), and this one is not short.
+        mac: Hmac::new_from_slice(&bytes).map_err(|_| SecretFlaw::TooShort(bytes.len()))?,
         not_after_ms: option.not_after_ms,
         weak: bytes.len() < STRONG_SECRET_BYTES,
     })
@@ -123,10 +152,7 @@ mod tests {
     use super::*;
 
     fn path(options: &[SecretOptions]) -> String {
-        match Secrets::new(options).unwrap_err() {
-            WebhookError::Config { path, .. } => path,
-            other => panic!("{other:?}"),
-        }
+        Secrets::new(options).unwrap_err().path
     }
 
     #[test]
