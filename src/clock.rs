@@ -1,13 +1,23 @@
 //! What time it is, as a thing that can be handed over: drivers ask a `Clock`, pure code is told.
-//! It offers no timers and no monotonic instants; waiting is the runtime's work.
+//! It offers no timers; waiting is the runtime's work.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::time::Now;
 
 /// Tells the time of day.
 pub trait Clock: Send + Sync {
     /// Milliseconds since the Unix epoch; negative before it.
     fn now_ms(&self) -> i64;
+
+    /// This moment on both clocks; the steady one is the runtime's, which tests can stop.
+    fn now(&self) -> Now {
+        Now {
+            instant: tokio::time::Instant::now().into_std(),
+            unix_ms: self.now_ms(),
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default)]

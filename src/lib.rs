@@ -7,6 +7,7 @@ pub mod contain;
 pub mod error;
 pub mod id;
 pub mod json;
+pub mod time;
 pub mod words;
 
 pub mod audio;

@@ -11,6 +11,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("error", 0),
     ("id", 0),
     ("json", 0),
+    ("time", 0),
     ("words", 0),
     ("audio", 1),
     ("inference", 1),

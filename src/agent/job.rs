@@ -10,6 +10,7 @@ use crate::agent::{conflict, AddressRules, NewJob, Ticket};
 use crate::error::{Code, Error};
 use crate::id::{JobId, RoomSid, Secret};
 use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output};
+use crate::time::Now;
 use crate::webhook::{Event, Notification};
 
 /// One thing for JavaScript to do.
@@ -133,7 +134,7 @@ impl LiveJob {
     }
 
     /// Feeds the machine and turns its outputs into steps; reports go in line here.
-    pub(super) fn handle(&mut self, now: u64, input: Input) -> Result<Steps, Error> {
+    pub(super) fn handle(&mut self, now: Now, input: Input) -> Result<Steps, Error> {
         if matches!(input, Input::Accepted | Input::Rejected) {
             self.undecided = false;
         }
@@ -144,10 +145,11 @@ impl LiveJob {
         while let Some(output) = self.machine.poll_output() {
             steps.extend(self.step(output));
         }
-        let wake_in_ms = self
-            .machine
-            .next_wake()
-            .map(|wake| wake.saturating_sub(now));
+        let wake_in_ms = self.machine.poll_timeout().map(|at| {
+            let wait = at.saturating_duration_since(now.instant).as_micros();
+            // Rounded up: a timer that rings early would have to ring again.
+            u64::try_from(wait.div_ceil(1_000)).unwrap_or(u64::MAX)
+        });
         Ok(Steps { steps, wake_in_ms })
     }
 

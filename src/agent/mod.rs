@@ -150,7 +150,7 @@ impl Agent {
         } else {
             Input::Rejected
         };
-        let steps = job.handle(now, input)?;
+        let steps = job.handle(self.clock.now(), input)?;
         if final_word {
             table.decided(ticket, answer.body.clone(), runs, now);
         } else {
@@ -170,7 +170,7 @@ impl Agent {
         let Some(job) = jobs.get_mut(&ticket) else {
             return job::after_the_end(&input);
         };
-        let steps = job.handle(now, input)?;
+        let steps = job.handle(self.clock.now(), input)?;
         if job.is_finished() {
             table.ended(ticket, now);
         }
@@ -253,7 +253,7 @@ impl Agent {
         {
             let input = Input::Terminated(reason_of(notification));
             // Only `complete` and `fail` can contradict.
-            if let Ok(todo) = job.handle(now, input) {
+            if let Ok(todo) = job.handle(self.clock.now(), input) {
                 steps.push((*ticket, todo));
             }
             if job.is_finished() {

@@ -2,8 +2,10 @@
 //! be tried in a test.
 
 use std::collections::VecDeque;
+use std::time::Instant;
 
 use crate::job::{AbortReason, Conflict, Input, Limits, Outcome, Output, Report};
+use crate::time::Now;
 use crate::words::TerminationReason;
 
 /// One job.
@@ -19,7 +21,7 @@ use crate::words::TerminationReason;
 pub struct Machine {
     limits: Limits,
     phase: Phase,
-    deadline: Option<u64>,
+    deadline: Option<Instant>,
     ending: Option<Ending>,
     /// The connection that failed last, as long as none succeeded.
     connect_error: Option<String>,
@@ -45,7 +47,7 @@ enum Phase {
 #[derive(Clone, Copy, Debug)]
 struct Ending {
     reason: AbortReason,
-    until: u64,
+    until: Instant,
     wound_down: bool,
 }
 
@@ -69,14 +71,13 @@ impl Machine {
         }
     }
 
-    /// Takes in what happened at `now` (milliseconds on any clock that never runs back).
-    /// Late and repeated inputs change nothing; a contradicting `Complete` or `Fail` is told so.
-    pub fn handle(&mut self, now: u64, input: Input) -> Result<(), Conflict> {
+    /// Takes in what happened at `now`. Late and repeated inputs change nothing; a contradicting `Complete` or `Fail` is told so.
+    pub fn handle(&mut self, now: Now, input: Input) -> Result<(), Conflict> {
         match input {
             Input::Accepted if self.phase == Phase::Deciding => {
                 self.phase = Phase::Pending;
                 let timeout = self.limits.job_timeout_ms;
-                self.deadline = timeout.map(|timeout| now.saturating_add(timeout));
+                self.deadline = timeout.map(|timeout| now.after_ms(timeout));
                 if let Some(reason) = self.terminated_early {
                     self.terminated(now, reason);
                 }
@@ -124,8 +125,8 @@ impl Machine {
         self.outputs.pop_front()
     }
 
-    /// When to come back with a `Tick`, on the clock of `handle`.
-    pub fn next_wake(&self) -> Option<u64> {
+    /// When to come back with a `Tick`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
         if self.finished || !self.is_taken() {
             return None;
         }
@@ -177,7 +178,7 @@ impl Machine {
         }
     }
 
-    fn entry_ended(&mut self, now: u64, outcome: Outcome) {
+    fn entry_ended(&mut self, now: Now, outcome: Outcome) {
         if !self.entry_done {
             self.entry_done = true;
             self.decide(outcome);
@@ -185,7 +186,7 @@ impl Machine {
         }
     }
 
-    fn user_result(&mut self, now: u64, outcome: Outcome) -> Result<(), Conflict> {
+    fn user_result(&mut self, now: Now, outcome: Outcome) -> Result<(), Conflict> {
         match &self.result {
             Some(known) if is_success(known) != is_success(&outcome) => return Err(Conflict),
             Some(_) => {}
@@ -195,17 +196,17 @@ impl Machine {
         Ok(())
     }
 
-    fn terminated(&mut self, now: u64, reason: TerminationReason) {
+    fn terminated(&mut self, now: Now, reason: TerminationReason) {
         if reason == TerminationReason::Expired {
             self.decide(failed("the dispatcher ended the job: expired"));
         }
         self.end(now, AbortReason::Terminated);
     }
 
-    fn closing(&mut self, now: u64, within_ms: u64) {
+    fn closing(&mut self, now: Now, within_ms: u64) {
         self.end(now, AbortReason::Closing);
         if let Some(ending) = &mut self.ending {
-            ending.until = ending.until.min(now.saturating_add(within_ms));
+            ending.until = ending.until.min(now.after_ms(within_ms));
         }
     }
 
@@ -216,13 +217,13 @@ impl Machine {
         }
     }
 
-    fn end(&mut self, now: u64, reason: AbortReason) {
+    fn end(&mut self, now: Now, reason: AbortReason) {
         if self.ending.is_some() {
             return;
         }
         self.ending = Some(Ending {
             reason,
-            until: now.saturating_add(self.limits.shutdown_timeout_ms),
+            until: now.after_ms(self.limits.shutdown_timeout_ms),
             wound_down: false,
         });
         self.outputs.push_back(Output::Abort(reason));
@@ -230,15 +231,19 @@ impl Machine {
     }
 
     /// Everything that follows from the state and the time, whatever the input was.
-    fn advance(&mut self, now: u64) {
-        if self.ending.is_none() && self.deadline.is_some_and(|deadline| now >= deadline) {
+    fn advance(&mut self, now: Now) {
+        if self.ending.is_none()
+            && self
+                .deadline
+                .is_some_and(|deadline| now.instant >= deadline)
+        {
             self.decide(failed("the job ran out of time"));
             self.end(now, AbortReason::TimedOut);
         }
         let Some(ending) = self.ending else {
             return;
         };
-        let out_of_time = now >= ending.until;
+        let out_of_time = now.instant >= ending.until;
         if out_of_time && self.result.is_none() {
             self.decide(self.overdue(ending.reason));
         }

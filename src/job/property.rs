@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::tests::{fail, gone, no_room, threw, LIMITS};
 use super::*;
+use crate::time::tests::at;
 
 fn any_input() -> impl Strategy<Value = Input> {
     prop_oneof![
@@ -33,15 +34,17 @@ proptest! {
         let mut machine = Machine::new(LIMITS);
         let mut now = 0;
         let mut outputs = Vec::new();
-        machine.handle(now, first.clone()).unwrap();
+        machine.handle(at(now), first.clone()).unwrap();
         for (input, pause) in steps {
             now += pause;
-            let _ = machine.handle(now, input);
+            let _ = machine.handle(at(now), input);
         }
         // Nothing else happens any more but time.
-        while let Some(wake) = machine.next_wake() {
-            now = now.max(wake);
-            machine.handle(now, Input::Tick).unwrap();
+        while let Some(wake) = machine.poll_timeout() {
+            while at(now).instant < wake {
+                now += 1_000;
+            }
+            machine.handle(at(now), Input::Tick).unwrap();
         }
         while let Some(output) = machine.poll_output() {
             outputs.push(output);

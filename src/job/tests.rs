@@ -1,6 +1,7 @@
 //! Tables: what each course of events means for a job.
 
 use super::*;
+use crate::time::tests::at;
 
 pub(super) const LIMITS: Limits = Limits {
     job_timeout_ms: Some(60_000),
@@ -35,10 +36,10 @@ fn run(inputs: &[Input]) -> Vec<Output> {
     let mut machine = Machine::new(LIMITS);
     let mut outputs = Vec::new();
     for input in inputs {
-        let _ = machine.handle(0, input.clone());
+        let _ = machine.handle(at(0), input.clone());
         while let Some(output) = machine.poll_output() {
             if output == Output::WindDown {
-                machine.handle(0, Input::WoundDown).unwrap();
+                machine.handle(at(0), Input::WoundDown).unwrap();
             }
             outputs.push(output);
         }
@@ -250,14 +251,14 @@ fn shutdown_functions_hold_back_the_report_and_the_leave_until_they_are_done_or_
     for late in [false, true] {
         let mut machine = Machine::new(LIMITS);
         for input in [Input::Accepted, Input::Connected, Input::EntryResolved] {
-            machine.handle(0, input).unwrap();
+            machine.handle(at(0), input).unwrap();
         }
         let before: Vec<Output> = std::iter::from_fn(|| machine.poll_output()).collect();
         assert_eq!(before.last(), Some(&Output::WindDown));
-        assert_eq!(machine.next_wake(), Some(1_000));
+        assert_eq!(machine.poll_timeout(), Some(at(1_000).instant));
         let input = if late { Input::Tick } else { Input::WoundDown };
         machine
-            .handle(if late { 1_000 } else { 10 }, input)
+            .handle(at(if late { 1_000 } else { 10 }), input)
             .unwrap();
         assert_eq!(
             machine.poll_output(),
@@ -271,44 +272,44 @@ fn shutdown_functions_hold_back_the_report_and_the_leave_until_they_are_done_or_
 #[test]
 fn a_job_that_runs_out_of_time_fails_and_its_slot_comes_free_even_if_entry_never_returns() {
     let mut machine = Machine::new(LIMITS);
-    machine.handle(5, Input::Accepted).unwrap();
-    machine.handle(6, Input::Connected).unwrap();
-    assert_eq!(machine.next_wake(), Some(60_005));
-    machine.handle(60_004, Input::Tick).unwrap();
+    machine.handle(at(5), Input::Accepted).unwrap();
+    machine.handle(at(6), Input::Connected).unwrap();
+    assert_eq!(machine.poll_timeout(), Some(at(60_005).instant));
+    machine.handle(at(60_004), Input::Tick).unwrap();
     assert!(machine.result().is_none());
-    machine.handle(60_005, Input::Tick).unwrap();
+    machine.handle(at(60_005), Input::Tick).unwrap();
     assert!(matches!(machine.result(), Some(Outcome::Failed { .. })));
     assert!(!machine.is_finished());
-    assert_eq!(machine.next_wake(), Some(61_005));
-    machine.handle(61_005, Input::Tick).unwrap();
+    assert_eq!(machine.poll_timeout(), Some(at(61_005).instant));
+    machine.handle(at(61_005), Input::Tick).unwrap();
     assert!(machine.is_finished());
-    assert_eq!(machine.next_wake(), None);
+    assert_eq!(machine.poll_timeout(), None);
 }
 
 #[test]
 fn closing_shortens_the_shutdown_time_and_never_lengthens_it() {
     let mut machine = Machine::new(LIMITS);
-    machine.handle(0, Input::Accepted).unwrap();
+    machine.handle(at(0), Input::Accepted).unwrap();
     machine
-        .handle(0, Input::Terminated(TerminationReason::Cancelled))
+        .handle(at(0), Input::Terminated(TerminationReason::Cancelled))
         .unwrap();
     machine
-        .handle(0, Input::Closing { within_ms: 5_000 })
+        .handle(at(0), Input::Closing { within_ms: 5_000 })
         .unwrap();
-    assert_eq!(machine.next_wake(), Some(1_000));
+    assert_eq!(machine.poll_timeout(), Some(at(1_000).instant));
     machine
-        .handle(0, Input::Closing { within_ms: 200 })
+        .handle(at(0), Input::Closing { within_ms: 200 })
         .unwrap();
-    assert_eq!(machine.next_wake(), Some(200));
+    assert_eq!(machine.poll_timeout(), Some(at(200).instant));
 }
 
 #[test]
 fn a_contradicting_result_is_a_conflict_and_changes_nothing() {
     let mut machine = Machine::new(LIMITS);
-    machine.handle(0, Input::Accepted).unwrap();
-    machine.handle(0, Input::Complete).unwrap();
-    machine.handle(0, Input::Complete).unwrap();
-    assert_eq!(machine.handle(0, fail("late")), Err(Conflict));
+    machine.handle(at(0), Input::Accepted).unwrap();
+    machine.handle(at(0), Input::Complete).unwrap();
+    machine.handle(at(0), Input::Complete).unwrap();
+    assert_eq!(machine.handle(at(0), fail("late")), Err(Conflict));
     assert_eq!(machine.result(), Some(&Outcome::Success));
 }
 

@@ -47,6 +47,10 @@ export interface DispatcherAgentOptions extends Partial<Omit<DispatcherEndpointO
   webhookUrl?: string
   /** Default: the dispatcher's `retry`. */
   retry?: DispatcherRetryOptions
+  /** How long an agent has to join, in milliseconds. Default: the dispatcher's. */
+  joinTimeoutMs?: number
+  /** How long a job may take, in milliseconds. Default: the dispatcher's. */
+  maxDurationMs?: number
   /** The agent's identity, with `{job_id}` and, if wanted, `{agent_name}`. Default: the dispatcher's. */
   participantIdentity?: string
   /** The agent's display name. Default: `name`. */
@@ -82,6 +86,13 @@ export interface DispatcherOptions {
   maxJobs?: number
   /** When failed attempts are repeated, unless an agent says otherwise. */
   retry?: DispatcherRetryOptions
+  /**
+   * How long an endpoint that took a job has until its agent reports `JS_RUNNING` or is in the room; then the next endpoint
+   * is asked. In milliseconds. Default: 30000.
+   */
+  joinTimeoutMs?: number
+  /** How long a job may take, from LiveKit's offer on, in milliseconds. Default: no limit. */
+  maxDurationMs?: number
   /** The agents' identity, with `{job_id}` in it. Default: `agent-{job_id}`. */
   participantIdentity?: string
   /** Whether plain text to other machines is allowed. Default: false. */

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::dispatcher::config::reader::{At, ConfigError, Fields};
-use crate::dispatcher::config::{check, Agent, Endpoint, Retry};
+use crate::dispatcher::config::{check, Agent, Endpoint, Retry, HOUR_MS, MAX_DURATION_MS};
 use crate::words::JobType;
 
 /// The longest time one attempt may take: ten minutes.
@@ -21,6 +21,10 @@ pub struct Defaults<'a> {
     pub retry: Retry,
     /// The identity template at the top.
     pub participant_identity: &'a str,
+    /// How long an agent has to join, at the top.
+    pub join_timeout_ms: u64,
+    /// How long a job may take, at the top.
+    pub max_duration_ms: Option<u64>,
     /// Whether plain text off the machine is allowed at the top.
     pub allow_insecure: bool,
 }
@@ -85,7 +89,7 @@ fn agent(
     defaults: &Defaults<'_>,
     warnings: &mut Vec<String>,
 ) -> Result<(Agent, bool), ConfigError> {
-    let fields = at.fields(AGENT_KEYS, &["timeout"])?;
+    let fields = at.fields(AGENT_KEYS, &["timeout", "join_timeout", "max_duration"])?;
     let name = fields.require("name")?.text()?.to_owned();
     let endpoints = endpoints(&fields, defaults, warnings)?;
     let participant_identity = match fields.get("participant_identity") {
@@ -102,6 +106,10 @@ fn agent(
         participant_attributes: attributes(&fields, &name)?,
         endpoints,
         retry: retry(fields.get("retry"), defaults.retry)?,
+        join_timeout_ms: fields.duration("join_timeout", 1, HOUR_MS, defaults.join_timeout_ms)?,
+        max_duration_ms: fields
+            .optional_duration("max_duration", 1, MAX_DURATION_MS)?
+            .or(defaults.max_duration_ms),
         name,
     };
     Ok((agent, fields.boolean("enabled", true)?))

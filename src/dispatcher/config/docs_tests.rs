@@ -19,6 +19,8 @@ fn every_key_is_documented() {
     let durations = [
         "start_timeout",
         "drain_timeout",
+        "join_timeout",
+        "max_duration",
         "timeout",
         "initial_wait",
         "max_wait",

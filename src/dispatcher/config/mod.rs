@@ -25,6 +25,10 @@ const DEFAULT_LISTEN: (&str, u16) = ("127.0.0.1", 7890);
 /// Where jobs are stored unless told otherwise.
 const DEFAULT_STORE: &str = "roomhook.db";
 const HOUR_MS: u64 = 3_600_000;
+/// How long an agent has to join unless told otherwise.
+const DEFAULT_JOIN_TIMEOUT_MS: u64 = 30_000;
+/// The longest limit for a job that makes sense: thirty days.
+const MAX_DURATION_MS: u64 = 720 * HOUR_MS;
 
 /// Everything a dispatcher needs to know.
 #[derive(Clone, Debug)]
@@ -86,6 +90,10 @@ pub struct Agent {
     pub endpoints: Vec<Endpoint>,
     /// When failed attempts are repeated.
     pub retry: Retry,
+    /// How long an endpoint that took a job has until its agent reports or is in the room. Default: 30000.
+    pub join_timeout_ms: u64,
+    /// How long a job may take, from LiveKit's offer on. Default: no limit.
+    pub max_duration_ms: Option<u64>,
 }
 
 impl Agent {
@@ -160,7 +168,15 @@ const KEYS: &[&str] = &[
 ];
 
 fn read(node: &Node, style: Style) -> Result<Config, ConfigError> {
-    let fields = At::root(node, style).fields(KEYS, &["start_timeout", "drain_timeout"])?;
+    let fields = At::root(node, style).fields(
+        KEYS,
+        &[
+            "start_timeout",
+            "drain_timeout",
+            "join_timeout",
+            "max_duration",
+        ],
+    )?;
     let allow_insecure = fields.boolean("allow_insecure", false)?;
     let mut warnings = Vec::new();
     let livekit = livekit(&fields.require("livekit")?, allow_insecure)?;
@@ -189,6 +205,8 @@ fn read(node: &Node, style: Style) -> Result<Config, ConfigError> {
     let defaults = agents::Defaults {
         retry: agents::retry(fields.get("retry"), Retry::default())?,
         participant_identity: &participant_identity,
+        join_timeout_ms: fields.duration("join_timeout", 1, HOUR_MS, DEFAULT_JOIN_TIMEOUT_MS)?,
+        max_duration_ms: fields.optional_duration("max_duration", 1, MAX_DURATION_MS)?,
         allow_insecure,
     };
     let agents = agents::agents(&fields.require("agents")?, &defaults, &mut warnings)?;

@@ -297,6 +297,18 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// A duration in milliseconds, if it is there.
+    pub fn optional_duration(
+        &self,
+        field: &str,
+        min: u64,
+        max: u64,
+    ) -> Result<Option<u64>, ConfigError> {
+        self.find(self.at.style.name(field, true))
+            .map(|at| at.duration(min, max))
+            .transpose()
+    }
+
     /// A whole number, or its default.
     pub fn integer(
         &self,

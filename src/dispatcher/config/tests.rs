@@ -58,6 +58,10 @@ fn the_shortest_configuration_is_completed_with_the_documented_defaults() {
         }
     );
     assert_eq!(agent.endpoints[0].timeout_ms, 10_000);
+    assert_eq!(
+        (agent.join_timeout_ms, agent.max_duration_ms),
+        (30_000, None)
+    );
     assert_eq!(agent.identity_for("AJ_1"), "agent-AJ_1");
     assert_eq!(agent.participant_name, "a");
     assert_eq!(agent.participant_attributes["lk.agent.name"], "a");
@@ -380,4 +384,25 @@ fn a_server_setting_among_the_proposals_keys_is_not_ignored() {
             .contains("agents must hold at least one enabled agent"),
         "{none}"
     );
+}
+
+#[test]
+fn an_agents_time_to_join_and_its_longest_job_are_the_ones_at_the_top_unless_it_has_its_own() {
+    let agent = |name: &str, more: &str| {
+        format!("  - {{name: {name}, webhook_url: 'https://a.example/', job_types: [JT_ROOM], secret: {SECRET}{more}}}\n")
+    };
+    let config = yaml(&format!(
+        "{LIVEKIT}join_timeout: 5s\nmax_duration: 2h\nagents:\n{}{}",
+        agent("a", ""),
+        agent("b", ", join_timeout: 1m, max_duration: 90s"),
+    ))
+    .unwrap();
+    let limits = |n: usize| {
+        (
+            config.agents[n].join_timeout_ms,
+            config.agents[n].max_duration_ms,
+        )
+    };
+    assert_eq!(limits(0), (5_000, Some(7_200_000)));
+    assert_eq!(limits(1), (60_000, Some(90_000)));
 }
