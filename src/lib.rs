@@ -10,6 +10,7 @@ pub mod json;
 pub mod time;
 pub mod words;
 
+pub mod address;
 pub mod audio;
 pub mod inference;
 pub mod job;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use base64::Engine;
+use roomhook::address::PlainText;
 use roomhook::agent::{
     AddressRules, Agent, AgentOptions, Answer, Decision, NewJob, Received, Step, Steps,
     TableLimits, Ticket,
@@ -24,7 +25,10 @@ fn agent() -> Agent {
     let secrets = vec![SecretOptions::new(SECRET)];
     Agent::new(AgentOptions {
         verifier: Verifier::new(VerifierOptions::new(secrets)).expect("a verifier"),
-        addresses: AddressRules::default(),
+        addresses: AddressRules {
+            plain: PlainText::ThisMachine,
+            allowed_server_urls: Vec::new(),
+        },
         status_base: None,
         limits: Limits {
             job_timeout_ms: None,

@@ -13,6 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("json", 0),
     ("time", 0),
     ("words", 0),
+    ("address", 1),
     ("audio", 1),
     ("inference", 1),
     ("job", 1),

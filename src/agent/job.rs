@@ -1,12 +1,14 @@
 //! One delivery that is being decided or runs as a job: its machine, where its reports go, and what must not get out.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use serde::Serialize;
 use url::Url;
 
-use crate::agent::status::{base_of_server, job_url, Destination, JobStatus};
-use crate::agent::{conflict, AddressRules, NewJob, Ticket};
+use crate::address::{self, AddressError, PlainText, Protocol};
+use crate::agent::status::{Destination, JobStatus};
+use crate::agent::{conflict, NewJob, Ticket};
 use crate::error::{Code, Error};
 use crate::id::{JobId, RoomSid, Secret};
 use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output};
@@ -202,6 +204,43 @@ pub(super) fn after_the_end(input: &Input) -> Result<Steps, Error> {
     }
 }
 
+/// Which servers the user lets an agent join and report to.
+#[derive(Clone, Debug)]
+pub struct AddressRules {
+    /// Whether other machines may be reached without TLS.
+    pub plain: PlainText,
+    /// Only these servers, by scheme, host and port; empty = any.
+    pub allowed_server_urls: Vec<Url>,
+}
+
+impl AddressRules {
+    fn server(&self, text: &str) -> Result<Url, Error> {
+        let url = self.read("server_url", text, Protocol::WebSocket)?;
+        let allowed = &self.allowed_server_urls;
+        if allowed.is_empty() || allowed.iter().any(|one| address::same_server(one, &url)) {
+            return Ok(url);
+        }
+        Err(refused("server_url", "is not one of allowedServerUrls"))
+    }
+
+    fn status(&self, text: &str) -> Result<Url, Error> {
+        self.read("status_url", text, Protocol::Http)
+    }
+
+    fn read(&self, field: &str, text: &str, protocol: Protocol) -> Result<Url, Error> {
+        address::parse(text, protocol, self.plain).map_err(|error| match error {
+            AddressError::PlainText(..) => {
+                refused(field, format!("{error}, or agents with allowInsecure"))
+            }
+            _ => refused(field, error),
+        })
+    }
+}
+
+fn refused(field: &str, what: impl Display) -> Error {
+    Error::new(Code::BodyInvalid, format!("{field} {what}"))
+}
+
 /// Where reports go: where the agent is configured to send them, else where the webhook says, else the server itself.
 /// `None` in an offer, which has nothing to report.
 fn destination(
@@ -209,22 +248,10 @@ fn destination(
     rules: &AddressRules,
     status_base: Option<&Url>,
 ) -> Result<Option<Destination>, Error> {
-    let server_url = notification
-        .server_url
-        .as_deref()
-        .map(|text| parse(text, "server_url"))
-        .transpose()?;
-    if let Some(server_url) = &server_url {
-        rules.server(server_url)?;
-    }
-    let given = notification
-        .status_url
-        .as_deref()
-        .map(|text| parse(text, "status_url"))
-        .transpose()?;
-    if let Some(given) = &given {
-        rules.status(given)?;
-    }
+    let server_url = notification.server_url.as_deref();
+    let server_url = server_url.map(|text| rules.server(text)).transpose()?;
+    let given = notification.status_url.as_deref();
+    let given = given.map(|text| rules.status(text)).transpose()?;
     let bearer = notification
         .status_token
         .as_ref()
@@ -236,15 +263,89 @@ fn destination(
     let (url, named) = match (status_base, given) {
         (Some(base), _) => (job_url(base, job_id), true),
         (None, Some(given)) => (Some(given), true),
-        (None, None) => (
-            base_of_server(&server_url).and_then(|base| job_url(&base, job_id)),
-            false,
-        ),
+        (None, None) => {
+            let base = address::over_http(&server_url);
+            (base.and_then(|base| job_url(&base, job_id)), false)
+        }
     };
     let bearer = bearer.clone();
     Ok(url.map(|url| Destination { url, bearer, named }))
 }
 
-fn parse(text: &str, field: &str) -> Result<Url, Error> {
-    Url::parse(text).map_err(|_| Error::new(Code::BodyInvalid, format!("{field} must be a URL")))
+/// `{base}/api/agents/jobs/{job_id}/status`, the path of the proposal, the id escaped; `None` for a base that cannot have
+/// a path.
+fn job_url(base: &Url, job_id: &str) -> Option<Url> {
+    let mut url = base.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    url.path_segments_mut()
+        .ok()?
+        .pop_if_empty()
+        .extend(["api", "agents", "jobs", job_id, "status"]);
+    Some(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(allowed: &[&str]) -> AddressRules {
+        AddressRules {
+            plain: PlainText::ThisMachine,
+            allowed_server_urls: allowed
+                .iter()
+                .map(|text| Url::parse(text).unwrap())
+                .collect(),
+        }
+    }
+
+    #[test]
+    fn servers_are_joined_over_websocket_and_reports_go_over_http() {
+        let rules = rules(&[]);
+        assert!(rules.server("wss://x.livekit.cloud").is_ok());
+        assert!(rules.server("https://x.livekit.cloud").is_err());
+        assert!(rules.status("https://host/a").is_ok());
+        assert!(rules.status("http://a.localhost/a").is_ok());
+        assert!(rules.status("ws://127.0.0.1/a").is_err());
+        let plain = rules.status("http://198.51.100.1/a").unwrap_err();
+        assert!(plain.message.starts_with("status_url must use https:"));
+        assert!(plain.message.ends_with("allowInsecure"), "{plain}");
+    }
+
+    #[test]
+    fn a_list_of_servers_admits_no_other() {
+        let rules = rules(&["wss://a.example", "ws://127.0.0.1:7880/"]);
+        for (text, ok) in [
+            ("wss://a.example:443/rtc", true),
+            ("ws://127.0.0.1:7880", true),
+            ("ws://127.0.0.1:7881", false),
+            ("wss://c.example", false),
+        ] {
+            assert_eq!(rules.server(text).is_ok(), ok, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_status_url_follows_from_the_base() {
+        for (base, job_id, expected) in [
+            (
+                "http://127.0.0.1:7880/",
+                "AJ_1",
+                "http://127.0.0.1:7880/api/agents/jobs/AJ_1/status",
+            ),
+            (
+                "https://host/below/?a=b#c",
+                "AJ_1",
+                "https://host/below/api/agents/jobs/AJ_1/status",
+            ),
+            (
+                "http://host",
+                "../a b?c#d",
+                "http://host/api/agents/jobs/..%2Fa%20b%3Fc%23d/status",
+            ),
+        ] {
+            let base = Url::parse(base).unwrap();
+            assert_eq!(job_url(&base, job_id).unwrap().as_str(), expected);
+        }
+    }
 }

@@ -3,7 +3,6 @@
 //! It decides what becomes of a request and of a job, on the word of verifier, table and machine. It refuses to run
 //! anything: the room and the user's functions live in JavaScript, which is told what to do next.
 
-mod address;
 mod answer;
 mod job;
 pub mod status;
@@ -23,9 +22,8 @@ use crate::job::{Input, Limits};
 use crate::webhook::{Event, Headers, IdempotencyKey, Notification, Verifier};
 use crate::words::TerminationReason;
 
-pub use address::AddressRules;
 pub use answer::{Answer, Decision};
-pub use job::{Step, Steps};
+pub use job::{AddressRules, Step, Steps};
 pub use table::{Admission, Table, TableLimits, Ticket};
 
 use job::LiveJob;

@@ -12,8 +12,8 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE, RETRY_AF
 use reqwest::{redirect, Client, Response};
 use url::Url;
 
-use crate::net::address::AddressError;
-use crate::net::{address, tls};
+use crate::address::{self, AddressError, PlainText, Protocol};
+use crate::net::tls;
 
 /// What every request of one client has in common.
 #[derive(Clone, Debug)]
@@ -51,7 +51,7 @@ pub struct Answer {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetError {
     /// The URL cannot be called.
-    #[error(transparent)]
+    #[error("the URL {0}")]
     Address(#[from] AddressError),
     /// A header name or value that HTTP does not allow.
     #[error("a request header has a name or value that HTTP does not allow")]
@@ -122,7 +122,7 @@ impl HttpClient {
         body: Bytes,
         timeout: Duration,
     ) -> Result<Answer, NetError> {
-        address::check(url, "http, https")?;
+        address::check(url, Protocol::Http, PlainText::Anywhere)?;
         let headers = header_map(headers)?;
         let exchange = async {
             let request = self.client.post(url.clone()).headers(headers).body(body);

@@ -7,5 +7,4 @@ pub mod http;
 pub mod tls;
 pub mod ws;
 
-mod address;
 mod outbox;

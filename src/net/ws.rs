@@ -26,9 +26,9 @@ use tokio_tungstenite::{client_async_tls_with_config, Connector, MaybeTlsStream,
 use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
-use crate::net::address::AddressError;
+use crate::address::{self, AddressError, PlainText, Protocol};
 use crate::net::outbox::{outbox, Queued, Room};
-use crate::net::{address, tls};
+use crate::net::tls;
 
 pub use crate::net::outbox::{Outgoing, SendError, WsSender};
 
@@ -68,7 +68,7 @@ impl Default for WsOptions {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WsError {
     /// The URL cannot be called.
-    #[error(transparent)]
+    #[error("the URL {0}")]
     Address(#[from] AddressError),
     /// A header name or value that HTTP does not allow.
     #[error("a request header has a name or value that HTTP does not allow")]
@@ -138,7 +138,7 @@ pub async fn connect(
     headers: &[(String, String)],
     options: &WsOptions,
 ) -> Result<(WsSender, WsReceiver), WsError> {
-    address::check(url, "ws, wss")?;
+    address::check(url, Protocol::WebSocket, PlainText::Anywhere)?;
     let request = upgrade_request(url, headers)?;
     // Dropping the future drops the socket it holds, so a timeout leaves nothing open.
     let stream = timeout(options.connect_timeout, open(url, request, options))

@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::Serialize;
 use url::Url;
 
+use crate::address::{self, AddressError, PlainText, Protocol};
 use crate::agent::status::Delivery;
 use crate::agent::{
     AddressRules, Agent, AgentOptions, Answer, Decision, NewJob, Received, Steps, TableLimits,
@@ -226,20 +227,33 @@ fn build(options: NativeAgentOptions) -> Result<NativeAgent, Error> {
         tolerance_s,
         max_body_bytes: convert::integer(options.max_body_bytes, "maxBodyBytes", 1..=1 << 30)?,
     };
+    let plain = if options.allow_insecure {
+        PlainText::Anywhere
+    } else {
+        PlainText::ThisMachine
+    };
+    // What the list allows is checked again when a server is named.
     let allowed: Result<Vec<Url>, Error> = options
         .allowed_server_urls
         .iter()
-        .map(|text| url(text, "allowedServerUrls"))
+        .map(|text| {
+            url(
+                text,
+                "allowedServerUrls",
+                Protocol::WebSocket,
+                PlainText::Anywhere,
+            )
+        })
         .collect();
     let agent = Agent::new(AgentOptions {
         verifier: Verifier::new(base.clone())?,
         addresses: AddressRules {
-            allow_insecure: options.allow_insecure,
+            plain,
             allowed_server_urls: allowed?,
         },
         status_base: options
             .status_url
-            .map(|text| url(&text, "statusUrl"))
+            .map(|text| url(&text, "statusUrl", Protocol::Http, plain))
             .transpose()?,
         limits: Limits {
             job_timeout_ms: options
@@ -283,12 +297,13 @@ pub(super) fn secret_options(secrets: Vec<NativeAgentSecret>) -> Result<Vec<Secr
         .collect()
 }
 
-fn url(text: &str, path: &str) -> Result<Url, Error> {
-    Url::parse(text).map_err(|_| {
-        Error::new(
-            Code::ConfigInvalid,
-            format!("{path} must be a URL, and it cannot be parsed"),
-        )
+fn url(text: &str, name: &str, protocol: Protocol, plain: PlainText) -> Result<Url, Error> {
+    address::parse(text, protocol, plain).map_err(|error| {
+        let hint = match error {
+            AddressError::PlainText(..) => ", or set options.allowInsecure",
+            _ => "",
+        };
+        Error::new(Code::ConfigInvalid, format!("options.{name} {error}{hint}"))
     })
 }
 

@@ -7,6 +7,7 @@ mod driver;
 pub mod machine;
 pub mod protocol;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot, watch};
 use url::Url;
 
+use crate::address::{self, PlainText, Protocol};
 use crate::error::{Code, Error};
 use crate::id::{JobId, Secret};
 use crate::words::{JobStatus, JobType};
@@ -178,25 +180,10 @@ impl fmt::Debug for WorkerHandle {
 
 /// Where workers connect: the same place over WebSocket, below it `/agent`.
 fn agent_url(url: &Url) -> Result<Url, Error> {
-    let mut agent = url.clone();
-    let scheme = match url.scheme() {
-        "http" | "ws" => "ws",
-        "https" | "wss" => "wss",
-        _ => {
-            return Err(invalid(
-                "the LiveKit URL must begin with wss://, ws://, https:// or http://",
-            ))
-        }
-    };
-    let host = url.host_str().is_some_and(|host| !host.is_empty());
-    if !host || agent.set_scheme(scheme).is_err() {
-        return Err(invalid("the LiveKit URL must name a host"));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(invalid(
-            "the LiveKit URL must not carry a user name or password: give the API key and secret as options",
-        ));
-    }
+    address::check(url, Protocol::LiveKit, PlainText::Anywhere)
+        .map_err(|error| invalid(format!("the LiveKit URL {error}")))?;
+    let mut agent = address::over_websocket(url)
+        .ok_or_else(|| invalid("the LiveKit URL must begin with wss: or https:"))?;
     let path = format!("{}/agent", url.path().trim_end_matches('/'));
     agent.set_path(&path);
     agent.set_query(None);
@@ -204,7 +191,7 @@ fn agent_url(url: &Url) -> Result<Url, Error> {
     Ok(agent)
 }
 
-fn invalid(message: &'static str) -> Error {
+fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(Code::ConfigInvalid, message)
 }
 

@@ -2,15 +2,7 @@
 
 import { ConfigError } from '../base/errors.js'
 import type { native } from '../base/native.js'
-import {
-  checkBoolean,
-  checkFunction,
-  checkInteger,
-  checkOptions,
-  checkText,
-  checkUrl,
-  invalid,
-} from '../base/options.js'
+import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid } from '../base/options.js'
 import type { Job } from './job.js'
 import type { JobRequest } from './job-request.js'
 
@@ -126,7 +118,7 @@ export function completeOptions(given: AgentOptions): CompleteOptions {
       shutdownTimeoutMs: whole(shutdownTimeoutMs, 'shutdownTimeoutMs', 0, YEAR_MS),
       allowInsecure,
       allowedServerUrls: checkServers(allowedServerUrls),
-      ...(statusUrl === undefined ? {} : { statusUrl: checkStatusUrl(statusUrl, allowInsecure) }),
+      ...(statusUrl === undefined ? {} : { statusUrl: checkText(statusUrl, 'options.statusUrl') }),
     },
   }
 }
@@ -159,19 +151,7 @@ function completeSecret(given: unknown, path: string): native.NativeAgentSecret 
 
 function checkServers(given: unknown): string[] {
   if (!Array.isArray(given)) throw invalid('options.allowedServerUrls', 'an array of URLs', given)
-  return given.map((url, index) => checkUrl(url, `options.allowedServerUrls[${index}]`, ['wss', 'ws']))
-}
-
-function checkStatusUrl(given: unknown, allowInsecure: boolean): string {
-  const text = checkUrl(given, 'options.statusUrl', ['https', 'http'])
-  const { protocol, hostname } = new URL(text)
-  const loopback = hostname === 'localhost' || hostname === '[::1]' || /^127(\.\d+){3}$/.test(hostname)
-  if (protocol === 'https:' || allowInsecure || loopback) return text
-  throw new ConfigError(
-    'CONFIG_INVALID',
-    'options.statusUrl must be an https: URL; http: is for loopback, or for agents with allowInsecure',
-    { details: { path: 'options.statusUrl' } },
-  )
+  return given.map((url, index) => checkText(url, `options.allowedServerUrls[${index}]`))
 }
 
 function whole(value: unknown, name: string, min: number, max: number): number {

@@ -3,8 +3,6 @@
 //! It decides how often a report is tried and which answers end it. It refuses to let reporting fail a job: whatever
 //! happens here ends as a [`Delivery`] to be logged.
 
-mod address;
-
 use std::collections::HashSet;
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -20,8 +18,6 @@ use crate::id::Secret;
 use crate::job::Report;
 use crate::net::http::{Answer, HttpClient, HttpOptions, NetError};
 use crate::retry::{parse_retry_after, Schedule};
-
-pub use address::{base_of_server, job_url};
 
 /// Waits of about ½, 1, 2, 4, 8, 10 … s, a minute in all: a dispatcher that restarts is back by then.
 pub const SCHEDULE: Schedule = Schedule {

@@ -5,6 +5,7 @@
 
 use url::{Host, Url};
 
+use crate::address::is_loopback;
 use crate::dispatcher::config::reader::{At, ConfigError};
 use crate::id::Secret;
 use crate::secret::{check_count, key_bytes, STRONG_SECRET_BYTES};
@@ -70,15 +71,6 @@ pub fn url(
         return Err(at.error("must not carry a fragment (#…)"));
     }
     Ok(url)
-}
-
-/// Whether a host can only be this machine.
-pub fn is_loopback(host: &Host<&str>) -> bool {
-    match host {
-        Host::Domain(name) => *name == "localhost",
-        Host::Ipv4(ip) => ip.is_loopback(),
-        Host::Ipv6(ip) => ip.is_loopback(),
-    }
 }
 
 /// One to three webhook secrets, given as one text or as a list, newest first.
