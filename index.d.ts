@@ -90,13 +90,17 @@ export declare class NativeAudioSource {
   clear(): void
   /** Makes a local track that carries this source. */
   createTrack(name: string): NativeTrack
+  /** Takes nothing in until `resume`, and gives up what waits: its last track was unpublished, or its room left. */
+  stop(roomLeft: boolean): void
+  /** Takes frames in again. */
+  resume(): void
   /** Takes no more frames. Repeating is harmless. */
   close(): void
 }
 
 /** An open stream of audio. It closes when it is collected. */
 export declare class NativeAudioStream {
-  /** What the index of `takeAudio` calls this stream. */
+  /** What the index of a batch calls this stream. */
   get number(): number
   /** Frames dropped because the JavaScript thread was busy. */
   get droppedFrames(): number
@@ -166,12 +170,9 @@ export declare class NativeTrack {
   setMuted(muted: boolean): boolean
   /** Gives the library's track up; a publication of it stays. Repeating is harmless. */
   close(): void
-  /** Opens a stream of its audio; the frames come through `takeAudio`. */
+  /** Opens a stream of its audio; the frames go to the receiver that `setAudioReceiver` set. */
   openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number, maxDelayMs?: number | undefined | null): NativeAudioStream
 }
-
-/** The memory the index tells of, once: for the first call since it has another number. */
-export declare function audioMemory(): ArrayBuffer | null
 
 /** What was given, and the environment it is completed from. */
 export interface InferenceGatewayOptions {
@@ -241,6 +242,15 @@ export declare function inferenceVariables(): Array<string>
  * it replaces the bell. It does not keep the process alive.
  */
 export declare function listenToLogs(level: 'error' | 'warn' | 'info' | 'debug' | 'trace', bell: () => void): void
+
+/** The most channels. */
+export declare const MAX_CHANNELS: number
+
+/** The highest sample rate in Hz. */
+export declare const MAX_SAMPLE_RATE: number
+
+/** The lowest sample rate in Hz. */
+export declare const MIN_SAMPLE_RATE: number
 
 /** The options of an agent, complete. */
 export interface NativeAgentOptions {
@@ -378,14 +388,15 @@ export declare function openEngineHandles(): number
  */
 export declare function preloadEngine(): void
 
+/** What the sample rates of sources and streams are multiples of. */
+export declare const SAMPLE_RATE_STEP: number
+
 /**
- * Sets what is called, at most once a tick, when audio has come. Once per environment; it does not keep the process alive.
- * Answers the memory of the index, 32-bit numbers that are valid during the call. It begins with two: how many entries
- * follow, and the number of the memory their samples are in, which `audioMemory` gives. Five an entry follow: stream, where
- * its first 16-bit sample is in that memory, samples per channel, channels, rate; no samples per channel = the stream has
- * ended.
+ * Sets what is called with the audio that has come. Once per environment; it does not keep the process alive.
+ * `index` has four numbers a frame: stream, samples per channel, channels, rate; no samples per channel = the stream has
+ * ended. `samples` has theirs, one frame after the other.
  */
-export declare function setAudioDoorbell(doorbell: () => void): ArrayBuffer
+export declare function setAudioReceiver(receiver: (index: Uint32Array, samples: Int16Array) => void): void
 
 /** Tells where the addon was loaded from; the media library lies beside it. `ROOMHOOK_ENGINE_PATH` wins over it. */
 export declare function setEngineDirectory(directory: string): void

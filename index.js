@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, audioMemory, inferenceRetryWait, inferenceVariables, listenToLogs, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, setAudioDoorbell, setEngineDirectory, setLogLevel, takeLogs } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, listenToLogs, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, SAMPLE_RATE_STEP, setAudioReceiver, setEngineDirectory, setLogLevel, takeLogs } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -782,10 +782,12 @@ export { NativeAudioStream }
 export { NativeDispatcher }
 export { NativeRoom }
 export { NativeTrack }
-export { audioMemory }
 export { inferenceRetryWait }
 export { inferenceVariables }
 export { listenToLogs }
+export { MAX_CHANNELS }
+export { MAX_SAMPLE_RATE }
+export { MIN_SAMPLE_RATE }
 export { nativeSignWebhook }
 export { nativeVerifyWebhook }
 export { nativeVersion }
@@ -793,7 +795,8 @@ export { nativeWeakWebhookSecrets }
 export { nativeWebhookVerifier }
 export { openEngineHandles }
 export { preloadEngine }
-export { setAudioDoorbell }
+export { SAMPLE_RATE_STEP }
+export { setAudioReceiver }
 export { setEngineDirectory }
 export { setLogLevel }
 export { takeLogs }

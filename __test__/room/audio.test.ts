@@ -1,6 +1,8 @@
 // Audio without a server: frames, sources, and streams of a local track; wrong arguments and closed objects.
 
 import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import * as rtc from '@livekit/rtc-node'
 import { describe, expect, test } from 'vitest'
 import { type ErrorCode, RoomhookError } from '../../ts/base/errors.js'
 import { native } from '../../ts/base/native.js'
@@ -21,6 +23,9 @@ async function code(work: () => unknown): Promise<ErrorCode> {
 }
 
 const WRONG = [null, undefined, 'x', {}, [], Number.NaN, Number.POSITIVE_INFINITY, -1, 0.5, 2 ** 40] as never[]
+
+setFlagsFromString('--expose-gc')
+const collectGarbage = runInNewContext('gc') as () => void
 
 function tone(source: AudioSource, milliseconds = 10, peak = 8_000): AudioFrame {
   const perChannel = (source.sampleRate * milliseconds) / 1_000
@@ -138,9 +143,9 @@ describe('AudioSource', () => {
     expect(await code(() => LocalAudioTrack.createAudioTrack('t', source))).toBe('CLOSED')
   })
 
-  test('22050, 44100 and stereo are audio', async () => {
+  test('F-R19: every rate that is offered is audio, and one whose 10 ms are no whole samples is refused', async () => {
     for (const [rate, channels] of [
-      [22_050, 1],
+      [11_100, 1],
       [44_100, 2],
       [8_000, 1],
       [192_000, 2],
@@ -148,6 +153,55 @@ describe('AudioSource', () => {
       await using source = new AudioSource(rate, channels)
       await source.captureFrame(tone(source, 20))
     }
+    await using source = new AudioSource(48_000, 1)
+    const track = LocalAudioTrack.createAudioTrack('voice', source)
+    for (const rate of [11_025, 22_050, 8_001, 37_850, 191_999]) {
+      expect(await code(() => new AudioSource(rate, 1))).toBe('CONFIG_INVALID')
+      expect(await code(() => new AudioStream(track, rate))).toBe('CONFIG_INVALID')
+      expect(await code(() => new AudioStream(track, { sampleRate: rate }))).toBe('CONFIG_INVALID')
+    }
+    expect(() => new AudioSource(22_050, 1)).toThrow(/multiple of 100.*resample/)
+  })
+
+  test('F-R22: a frame of rtc-node is taken, and what only looks like one is told apart', async () => {
+    await using source = new AudioSource(48_000, 1)
+    await source.captureFrame(rtc.AudioFrame.create(48_000, 1, 480))
+    const { data } = rtc.AudioFrame.create(48_000, 1, 480)
+    await source.captureFrame({ data, sampleRate: 48_000, channels: 1, samplesPerChannel: 480 })
+    expect(source.queuedDuration).toBeGreaterThan(0)
+    expect(await code(() => source.captureFrame(rtc.AudioFrame.create(48_000, 2, 480)))).toBe('CONFIG_INVALID')
+    await expect(source.captureFrame({ samplesPerChannel: 480 } as never)).rejects.toThrow(/frame\.data.*Int16Array/)
+  })
+
+  test('a signal ends waiting for a full source and for what it plays, and nothing else', async () => {
+    await using source = new AudioSource(48_000, 1, 20_000)
+    await source.captureFrame(tone(source, 20_000))
+    const aborted = new AbortController()
+    const { signal } = aborted
+    const waiting = [source.captureFrame(tone(source, 20_000), { signal }), source.waitForPlayout({ signal })]
+    aborted.abort()
+    for (const wait of waiting) expect(await code(() => wait)).toBe('ABORTED')
+    expect(await code(() => source.captureFrame(tone(source), { signal: 1 as never }))).toBe('CONFIG_INVALID')
+    source.clearQueue()
+    await source.captureFrame(tone(source))
+  })
+
+  test('F-R5: calls that fail and that nobody awaits harm nobody', async () => {
+    const unseen: unknown[] = []
+    const see = (error: unknown): unknown => unseen.push(error)
+    process.on('unhandledRejection', see)
+    const source = new AudioSource(48_000, 1, 20_000)
+    await source.captureFrame(tone(source, 20_000))
+    void source.captureFrame(tone(source, 20_000))
+    void source.captureFrame(null as never)
+    void source.waitForPlayout({ signal: AbortSignal.abort() })
+    const track = LocalAudioTrack.createAudioTrack('voice', source)
+    await track.close()
+    void track.mute()
+    void source.captureFrame(tone(source))
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+    process.off('unhandledRejection', see)
+    expect(unseen).toEqual([])
   })
 })
 
@@ -207,7 +261,7 @@ describe('AudioStream', () => {
         { frameSizeMs: 1_001 },
         { capacityFrames: 0 },
         { capacityFrames: Number.NaN },
-        { maxDelayMs: 9 },
+        { maxDelayMs: 0 },
         { maxDelayMs: 1_001 },
         { maxDelayMs: '20' as never },
       ]) {
@@ -326,35 +380,69 @@ describe('AudioStream', () => {
       await iterator.return?.()
     }))
 
-  test('nobody can take the memory of received frames away', () =>
-    withTrack(async (track) => {
-      await using stream = new AudioStream(track)
-      const reader = stream.getReader()
-      const first = (await reader.read()).value as AudioFrame
-      const { port1, port2 } = new MessageChannel()
-      // Node.js 20 copies instead, later ones throw.
-      await code(async () => port1.postMessage(first.data, [first.data.buffer as ArrayBuffer])).catch(() => {})
-      port1.close()
-      port2.close()
-      expect(first.data.length).toBe(480)
-      expect((await reader.read()).value?.data.length).toBe(480)
+  test('F-R1: the buffer of a received frame is the frame, whatever else is received', () =>
+    withTrack(async (track, source) => {
+      for (const streams of [1, 5]) {
+        const readers = Array.from({ length: streams }, () => new AudioStream(track, { maxDelayMs: 50 }).getReader())
+        void source.captureFrame(tone(source, 400, 1_000 * streams))
+        const buffers = new Set<ArrayBufferLike>()
+        for (let round = 0; round < 20; round++) {
+          for (const reader of readers) {
+            const { data } = (await reader.read()).value as AudioFrame
+            expect([data.byteOffset, data.byteLength, data.buffer.byteLength]).toEqual([0, 960, 960])
+            buffers.add(data.buffer)
+          }
+        }
+        expect(buffers.size).toBe(20 * streams)
+        await Promise.all(readers.map((reader) => reader.cancel()))
+      }
     }))
 
-  test('frames whose memory was detached are counted as dropped, and the stream goes on', () =>
+  test('F-R1: a frame can be changed, given away and detached, and no other frame notices', () =>
     withTrack(async (track) => {
-      await using stream = new AudioStream(track)
-      const iterator = stream[Symbol.asyncIterator]()
-      const { value } = (await iterator.next()) as { value: AudioFrame }
-      // What ArrayBuffer.prototype.transfer() does, which Node.js 20 does not have.
-      setFlagsFromString('--allow-natives-syntax')
-      new Function('buffer', '%ArrayBufferDetach(buffer)')(value.data.buffer)
-      // Those that waited in it are empty now; the next memory is not.
-      let next: { value: AudioFrame }
-      do next = (await iterator.next()) as { value: AudioFrame }
-      while (next.value.data.length === 0)
-      expect(next.value.data.length).toBe(480)
-      expect(stream.droppedFrames).toBeGreaterThan(0)
-      await iterator.return?.()
+      const [first, second] = [new AudioStream(track).getReader(), new AudioStream(track).getReader()]
+      const { data } = (await first.read()).value as AudioFrame
+      const other = (await second.read()).value as AudioFrame
+      const before = other.data.slice()
+      data.fill(12_345)
+      const { port1, port2 } = new MessageChannel()
+      port1.postMessage(data, [data.buffer as ArrayBuffer])
+      port1.close()
+      port2.close()
+      expect(data.length).toBe(0)
+      expect(other.data).toEqual(before)
+      for (const reader of [first, second]) {
+        const next = (await reader.read()).value as AudioFrame
+        expect([next.data.length, next.data.includes(12_345)]).toEqual([480, false])
+        await reader.cancel()
+      }
+    }))
+
+  test('F-R21: streams that nobody holds any more are closed by garbage collection, read or not', () =>
+    withTrack(async (track) => {
+      const before = native.openEngineHandles()
+      const left = async (): Promise<void> => {
+        const streams = Array.from({ length: 20 }, () => new AudioStream(track))
+        await Promise.all(streams.slice(5).map((stream) => stream.getReader().read()))
+        await Promise.all(streams.slice(0, 5).map((stream) => stream[Symbol.asyncIterator]().next()))
+        new AudioStream(track).pipeThrough(new TransformStream())
+      }
+      await left()
+      expect(native.openEngineHandles()).toBe(before + 21)
+      while (native.openEngineHandles() > before) {
+        collectGarbage()
+        await new Promise((resolve) => setImmediate(resolve))
+      }
+    }))
+
+  test('a stream that only a waiting read holds is not collected', () =>
+    withTrack(async (track) => {
+      const reads = [new AudioStream(track).getReader().read(), new AudioStream(track)[Symbol.asyncIterator]().next()]
+      const piped = new AudioStream(track).pipeThrough(new TransformStream<AudioFrame, AudioFrame>()).getReader().read()
+      collectGarbage()
+      for (const { done, value } of await Promise.all([...reads, piped])) {
+        expect([done, value?.data.length]).toEqual([false, 480])
+      }
     }))
 
   test('closing a track ends its streams', () =>

@@ -3,8 +3,11 @@
 
 use std::ops::RangeInclusive;
 
-/// Hz a source or stream may have.
+/// Hz a source or stream may have, in steps of `RATE_STEP`.
 pub const SAMPLE_RATES: RangeInclusive<u32> = 8_000..=192_000;
+/// WebRTC moves audio in pieces of 10 ms, which must be whole samples. It rounds the others down (220 of 220.5 samples at
+/// 22,050 Hz), and everything is heard 0.2 % too high.
+pub const RATE_STEP: u32 = 100;
 /// Channels a source or stream may have: Opus carries mono and stereo.
 pub const CHANNELS: RangeInclusive<u32> = 1..=2;
 /// Milliseconds of audio a source may buffer; multiples of 10.
@@ -15,8 +18,11 @@ pub const FRAME_SIZES_MS: RangeInclusive<u32> = 10..=1_000;
 /// Why something is not audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {
-    /// The rate is out of range.
-    #[error("the sample rate must be from 8000 to 192000 Hz, got {0}")]
+    /// The rate is out of range, or 10 ms of it are not whole samples.
+    #[error(
+        "the sample rate must be a multiple of 100 from 8000 to 192000 Hz, because audio moves in pieces of 10 ms, got {0}: \
+         resample it, 22050 Hz for example to 24000"
+    )]
     SampleRate(u32),
     /// The channel count is out of range.
     #[error("the number of channels must be 1 or 2, got {0}")]
@@ -56,7 +62,7 @@ pub struct Format {
 
 impl Format {
     pub fn new(sample_rate: u32, channels: u32) -> Result<Format, FormatError> {
-        if !SAMPLE_RATES.contains(&sample_rate) {
+        if !SAMPLE_RATES.contains(&sample_rate) || !sample_rate.is_multiple_of(RATE_STEP) {
             return Err(FormatError::SampleRate(sample_rate));
         }
         if !CHANNELS.contains(&channels) {
@@ -116,18 +122,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_that_the_media_library_aborts_on_are_refused() {
+    fn f_r19_formats_that_the_media_library_aborts_on_or_plays_wrongly_are_refused() {
         for (rate, channels, error) in [
             (0, 1, FormatError::SampleRate(0)),
             (7_999, 1, FormatError::SampleRate(7_999)),
             (192_001, 1, FormatError::SampleRate(192_001)),
             (u32::MAX, 1, FormatError::SampleRate(u32::MAX)),
+            // F-R19: they were played with another pitch.
+            (22_050, 1, FormatError::SampleRate(22_050)),
+            (11_025, 2, FormatError::SampleRate(11_025)),
+            (37_850, 1, FormatError::SampleRate(37_850)),
             (48_000, 0, FormatError::Channels(0)),
             (48_000, 3, FormatError::Channels(3)),
         ] {
             assert_eq!(Format::new(rate, channels), Err(error));
         }
-        for (rate, channels) in [(8_000, 1), (22_050, 1), (44_100, 2), (192_000, 2)] {
+        for (rate, channels) in [(8_000, 1), (11_100, 1), (44_100, 2), (192_000, 2)] {
             assert!(Format::new(rate, channels).is_ok(), "{rate} Hz, {channels}");
         }
     }

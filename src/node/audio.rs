@@ -1,116 +1,91 @@
-//! Audio as JavaScript holds it: sources, tracks, streams, and the delivery of all frames of an environment in one call a
-//! tick. A weak thread-safe function is only the doorbell; JavaScript then learns where in shared memory the frames are.
+//! Audio as JavaScript holds it: sources, tracks, streams, and the delivery of the frames of all streams of an
+//! environment in one call. It refuses to share memory: what JavaScript gets is its own copy.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, Weak};
 
-use napi::bindgen_prelude::{within_runtime_if_available, ArrayBuffer, Function, PromiseRaw};
+use napi::bindgen_prelude::{
+    within_runtime_if_available, FnArgs, Function, Int16ArraySlice, PromiseRaw, Uint32ArraySlice,
+};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi::{Env, Status};
 use napi_derive::napi;
 use parking_lot::{Mutex, MutexGuard};
+use tokio::runtime::Handle;
 
 use super::convert;
 use super::error::{spawn, throw};
-use super::memory::share;
 use super::runtime::{engine, Environment};
-use crate::audio::{Piece, CHANNELS, FRAME_SIZES_MS, INDEX_WIDTH, QUEUE_SIZES_MS, SAMPLE_RATES};
+use crate::audio::{
+    Format, FrameHub, LaneOptions, CHANNELS, FRAME_SIZES_MS, QUEUE_SIZES_MS, RATE_STEP,
+    SAMPLE_RATES,
+};
 use crate::engine::EngineTrack;
 use crate::error::{Code, Error};
-use crate::room::{AudioSource, AudioStream, FrameHub, RoomError, StreamOptions};
+use crate::room::{AudioSource, AudioStream, RoomError, Stopped};
 
-/// Numbers an index begins with.
-const INDEX_HEAD: usize = 2;
-/// Entries of an index: more frames take another ring.
-const INDEX_ENTRIES: usize = 512;
+/// The lowest sample rate in Hz.
+#[napi]
+pub const MIN_SAMPLE_RATE: u32 = *SAMPLE_RATES.start();
+/// The highest sample rate in Hz.
+#[napi]
+pub const MAX_SAMPLE_RATE: u32 = *SAMPLE_RATES.end();
+/// What the sample rates of sources and streams are multiples of.
+#[napi]
+pub const SAMPLE_RATE_STEP: u32 = RATE_STEP;
+/// The most channels.
+#[napi]
+pub const MAX_CHANNELS: u32 = *CHANNELS.end();
 
 /// How long frames may wait to be handed over together.
-const DELAYS_MS: std::ops::RangeInclusive<u32> = 10..=1_000;
+const DELAYS_MS: std::ops::RangeInclusive<u32> = 1..=1_000;
 
-type Doorbell = ThreadsafeFunction<(), (), (), Status, false, true, 1>;
+type Batch = FnArgs<(Uint32ArraySlice<'static>, Int16ArraySlice<'static>)>;
+type Receiver = ThreadsafeFunction<(), (), Batch, Status, false, true, 1>;
 
-/// The frames of one environment on their way to JavaScript.
-#[derive(Default)]
-pub(super) struct Delivery {
-    hub: OnceLock<Arc<FrameHub>>,
-    /// Where the frames are that the index tells of.
-    piece: Arc<Mutex<Option<Arc<Piece>>>>,
-}
-
-impl Delivery {
-    fn hub(&self) -> napi::Result<&Arc<FrameHub>> {
-        self.hub.get().ok_or_else(|| {
-            let message = "no doorbell for audio is set: call setAudioDoorbell first";
-            throw(Error::new(Code::ConfigInvalid, message))
-        })
-    }
-
-    pub(super) fn end(&self) {
-        if let Some(hub) = self.hub.get() {
-            hub.close();
-        }
-    }
-}
-
-/// Sets what is called, at most once a tick, when audio has come. Once per environment; it does not keep the process alive.
-/// Answers the memory of the index, 32-bit numbers that are valid during the call. It begins with two: how many entries
-/// follow, and the number of the memory their samples are in, which `audioMemory` gives. Five an entry follow: stream, where
-/// its first 16-bit sample is in that memory, samples per channel, channels, rate; no samples per channel = the stream has
-/// ended.
-#[napi(catch_unwind, ts_args_type = "doorbell: () => void")]
-pub fn set_audio_doorbell<'env>(
-    env: &'env Env,
-    doorbell: Function<'env, (), ()>,
-) -> napi::Result<ArrayBuffer<'env>> {
-    let delivery = &Environment::of(env)?.audio;
-    let index: Arc<[AtomicU32]> = (0..INDEX_HEAD + INDEX_WIDTH * INDEX_ENTRIES)
-        .map(|_| AtomicU32::new(0))
-        .collect();
-    let (filled, piece) = (index.clone(), delivery.piece.clone());
+/// Sets what is called with the audio that has come. Once per environment; it does not keep the process alive.
+/// `index` has four numbers a frame: stream, samples per channel, channels, rate; no samples per channel = the stream has
+/// ended. `samples` has theirs, one frame after the other.
+#[napi(
+    catch_unwind,
+    ts_args_type = "receiver: (index: Uint32Array, samples: Int16Array) => void"
+)]
+pub fn set_audio_receiver(env: Env, receiver: Function<'_, (), ()>) -> napi::Result<()> {
     let hub: Arc<OnceLock<Weak<FrameHub>>> = Arc::default();
-    let answered = hub.clone();
-    let doorbell: Doorbell = doorbell
+    let rung = hub.clone();
+    let receiver: Receiver = receiver
         .build_threadsafe_function::<()>()
         .max_queue_size::<1>()
         .callee_handled::<false>()
         .weak::<true>()
-        .build_callback(move |_| {
-            if let Some(hub) = answered.get().and_then(Weak::upgrade) {
-                answer(&hub, &filled, &piece);
-            }
-            Ok(())
+        .build_callback(move |context| {
+            let waiting = rung.get().and_then(Weak::upgrade);
+            let batch = waiting.map(|hub| hub.take()).unwrap_or_default();
+            Ok(FnArgs::from((
+                Uint32ArraySlice::copy_from(&context.env, batch.index)?,
+                Int16ArraySlice::copy_from(&context.env, batch.samples)?,
+            )))
         })?;
-    let made = FrameHub::new(move || {
+    let receiver = Arc::new(receiver);
+    let runtime = within_runtime_if_available(Handle::current);
+    let made = FrameHub::new(move |after| {
+        let receiver = receiver.clone();
         // Refused only while one is under way or when the environment ends; neither loses anything.
-        doorbell.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        let ring = move || receiver.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        if after.is_zero() {
+            ring();
+            return;
+        }
+        runtime.spawn(async move {
+            tokio::time::sleep(after).await;
+            ring();
+        });
     });
-    if hub.set(Arc::downgrade(&made)).is_err() || delivery.hub.set(made).is_err() {
+    if hub.set(Arc::downgrade(&made)).is_err() || Environment::of(&env)?.audio.set(made).is_err() {
         let message = "audio already goes to another copy of roomhook in this thread: make sure that it is loaded once";
         return Err(throw(Error::new(Code::ConfigInvalid, message)));
     }
-    share(env, index)
-}
-
-/// Fills the index with what waits. On the JavaScript thread, just before the doorbell's function runs.
-fn answer(hub: &FrameHub, index: &[AtomicU32], known: &Mutex<Option<Arc<Piece>>>) {
-    let Some((head, entries)) = index.split_at_checked(INDEX_HEAD) else {
-        return;
-    };
-    let taken = hub.take(entries);
-    head[0].store(taken.entries as u32, Ordering::Relaxed);
-    if let Some(piece) = taken.piece {
-        if head[1].swap(piece.number(), Ordering::Relaxed) != piece.number() {
-            *known.lock() = Some(piece);
-        }
-    }
-}
-
-/// The memory the index tells of, once: for the first call since it has another number.
-#[napi(catch_unwind)]
-pub fn audio_memory(env: &Env) -> napi::Result<Option<ArrayBuffer<'_>>> {
-    let piece = Environment::of(env)?.audio.piece.clone();
-    let taken = piece.lock().take();
-    taken.map(|piece| share(env, piece)).transpose()
+    Ok(())
 }
 
 fn whole(value: f64, path: &str, range: std::ops::RangeInclusive<u32>) -> napi::Result<u32> {
@@ -177,7 +152,7 @@ impl NativeTrack {
         drop(track);
     }
 
-    /// Opens a stream of its audio; the frames come through `takeAudio`.
+    /// Opens a stream of its audio; the frames go to the receiver that `setAudioReceiver` set.
     #[napi(catch_unwind)]
     pub fn open_stream(
         &self,
@@ -188,9 +163,11 @@ impl NativeTrack {
         capacity_frames: f64,
         max_delay_ms: Option<f64>,
     ) -> napi::Result<NativeAudioStream> {
-        let options = StreamOptions {
+        let format = Format {
             sample_rate: whole(sample_rate, "sampleRate", SAMPLE_RATES)?,
-            num_channels: whole(num_channels, "numChannels", CHANNELS)?,
+            channels: whole(num_channels, "numChannels", CHANNELS)?,
+        };
+        let options = LaneOptions {
             frame_size_ms: frame_size_ms
                 .map(|size| whole(size, "frameSizeMs", FRAME_SIZES_MS))
                 .transpose()?,
@@ -199,12 +176,19 @@ impl NativeTrack {
                 .map(|delay| whole(delay, "maxDelayMs", DELAYS_MS))
                 .transpose()?,
         };
-        let environment = Environment::of(&env)?;
-        let hub = environment.audio.hub()?;
         let track = self.engine()?;
-        let opened = within_runtime_if_available(|| AudioStream::open(hub, track, options));
+        let environment = Environment::of(&env)?;
+        let hub = environment.audio.get().ok_or_else(|| {
+            let message = "nobody receives audio: call setAudioReceiver first";
+            throw(Error::new(Code::ConfigInvalid, message))
+        })?;
+        let lane = hub.open(options);
+        let (number, dropped) = (lane.stream(), lane.dropped());
+        let opened = AudioStream::open(track, format, options.frame_size_ms, vec![Box::new(lane)]);
         Ok(NativeAudioStream {
             stream: opened.map_err(failed)?,
+            number,
+            dropped,
         })
     }
 }
@@ -213,20 +197,22 @@ impl NativeTrack {
 #[napi]
 pub struct NativeAudioStream {
     stream: AudioStream,
+    number: u32,
+    dropped: Arc<AtomicU64>,
 }
 
 #[napi]
 impl NativeAudioStream {
-    /// What the index of `takeAudio` calls this stream.
+    /// What the index of a batch calls this stream.
     #[napi(getter, catch_unwind)]
     pub fn number(&self) -> u32 {
-        self.stream.number()
+        self.number
     }
 
     /// Frames dropped because the JavaScript thread was busy.
     #[napi(getter, catch_unwind)]
     pub fn dropped_frames(&self) -> f64 {
-        self.stream.dropped_frames() as f64
+        self.dropped.load(Ordering::Relaxed) as f64
     }
 
     /// Closes it; what waits still comes. Repeating is harmless.
@@ -287,6 +273,22 @@ impl NativeAudioSource {
             .create_track(&name)
             .map(NativeTrack::new)
             .map_err(failed)
+    }
+
+    /// Takes nothing in until `resume`, and gives up what waits: its last track was unpublished, or its room left.
+    #[napi(catch_unwind)]
+    pub fn stop(&self, room_left: bool) {
+        self.source.stop(if room_left {
+            Stopped::RoomLeft
+        } else {
+            Stopped::Unpublished
+        });
+    }
+
+    /// Takes frames in again.
+    #[napi(catch_unwind)]
+    pub fn resume(&self) {
+        self.source.resume();
     }
 
     /// Takes no more frames. Repeating is harmless.

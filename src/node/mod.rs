@@ -11,7 +11,6 @@ mod inference;
 mod inference_opened;
 mod inference_socket;
 mod logs;
-mod memory;
 mod room;
 mod room_options;
 mod runtime;

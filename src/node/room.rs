@@ -17,7 +17,7 @@ use super::error::{spawn, throw};
 use super::room_options::{
     connect_options, publish_options, NativeConnectOptions, NativePublishOptions,
 };
-use super::runtime::{engine, Environment};
+use super::runtime::{engine, Abandon, Environment};
 use crate::engine::{ConnectOptions, DataPacket};
 use crate::error::{Code, Error};
 use crate::room::{Room, RoomError, RoomEvent};
@@ -75,9 +75,11 @@ impl Membership {
             None => Err(RoomError::Disconnected { what: "the call" }.into()),
         }
     }
+}
 
-    /// Leaves in the background, or gives the join up: JavaScript is not there any more to wait.
-    pub(super) fn abandon(&self) {
+impl Abandon for Membership {
+    /// Leaves in the background, or gives the join up.
+    fn abandon(&self) {
         self.cancel.cancel();
         if let Some((room, runtime)) = self.joined.get() {
             let room = room.clone();
@@ -125,7 +127,8 @@ impl NativeRoom {
             cancel: CancellationToken::new(),
             joined: OnceLock::new(),
         });
-        Environment::of(&env)?.remember(&member);
+        let weak = Arc::downgrade(&member);
+        Environment::of(&env)?.remember(weak);
         Ok(NativeRoom { member })
     }
 

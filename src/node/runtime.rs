@@ -1,18 +1,17 @@
-//! State per JavaScript environment: its rooms and its audio hub. Several worker threads load the addon at once, so
-//! nothing here is shared between them except the engine; an environment that dies disconnects its rooms.
+//! State per JavaScript environment: what ends with it, and its audio hub. Several worker threads load the addon at once, so
+//! nothing here is shared between them except the engine; an environment that dies leaves its rooms.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 
 use napi::Env;
 use napi_derive::napi;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
-use super::audio;
-use super::room::Membership;
+use crate::audio::FrameHub;
 use crate::engine::{set_library_dir, NativeEngine, RoomEngine};
 
 thread_local! {
@@ -20,11 +19,18 @@ thread_local! {
     static ENVIRONMENTS: RefCell<HashMap<usize, Arc<Environment>>> = RefCell::default();
 }
 
+/// Something that must not outlive its environment.
+pub(super) trait Abandon: Send + Sync {
+    /// Ends it in the background: JavaScript is not there any more to wait.
+    fn abandon(&self);
+}
+
 /// What one JavaScript environment holds.
 #[derive(Default)]
 pub(super) struct Environment {
-    members: Mutex<Vec<Weak<Membership>>>,
-    pub(super) audio: audio::Delivery,
+    members: Mutex<Vec<Weak<dyn Abandon>>>,
+    /// The audio of all its streams; set by the first.
+    pub(super) audio: OnceLock<Arc<FrameHub>>,
     /// Cancelled at the end of the environment: what hangs on it is cut.
     pub(super) over: CancellationToken,
 }
@@ -46,11 +52,11 @@ impl Environment {
         Ok(environment)
     }
 
-    /// Remembers a room so that it is left when the environment ends.
-    pub(super) fn remember(&self, member: &Arc<Membership>) {
+    /// Remembers what is to be abandoned when the environment ends.
+    pub(super) fn remember(&self, member: Weak<dyn Abandon>) {
         let mut members = self.members.lock();
         members.retain(|member| member.strong_count() > 0);
-        members.push(Arc::downgrade(member));
+        members.push(member);
     }
 
     fn end(&self) {
@@ -58,7 +64,9 @@ impl Environment {
         for member in members.iter().filter_map(Weak::upgrade) {
             member.abandon();
         }
-        self.audio.end();
+        if let Some(hub) = self.audio.get() {
+            hub.close();
+        }
         self.over.cancel();
     }
 }

@@ -42,6 +42,9 @@ pub enum RoomError {
     /// The source was closed.
     #[error("the audio source is closed")]
     SourceClosed,
+    /// The source's tracks were all taken back.
+    #[error("the audio source's track was unpublished: publish it again before you capture more")]
+    SourceUnpublished,
 }
 
 impl RoomError {
@@ -73,7 +76,9 @@ impl RoomError {
             RoomError::Cancelled => Code::Aborted,
             RoomError::Call { .. } => Code::TransportFailed,
             RoomError::Disconnected { .. } => Code::RoomDisconnected,
-            RoomError::SourceClosed | RoomError::TrackClosed => Code::Closed,
+            RoomError::SourceClosed | RoomError::SourceUnpublished | RoomError::TrackClosed => {
+                Code::Closed
+            }
         }
     }
 

@@ -1,10 +1,9 @@
 //! A LiveKit room as the floors above hold it: joined, its events in one bounded queue, its publications and tracks by
-//! sid, its audio in bounded queues that are emptied together. It refuses to know JavaScript, and to keep a picture of
-//! the participants: that is built from the snapshot and the events by whoever reads them.
+//! sid, the audio of its tracks through taps. It refuses to know JavaScript, and to keep a picture of the participants:
+//! that is built from the snapshot and the events by whoever reads them.
 
 mod error;
 mod event;
-mod frames;
 mod queue;
 mod source;
 mod state;
@@ -23,10 +22,9 @@ use tokio::task::JoinHandle;
 
 pub use error::RoomError;
 pub use event::{RoomEvent, Snapshot, SnapshotParticipant};
-pub use frames::FrameHub;
 pub use queue::EventCounters;
-pub use source::AudioSource;
-pub use stream::{AudioStream, StreamOptions};
+pub use source::{AudioSource, Stopped};
+pub use stream::AudioStream;
 
 use crate::engine::{
     ConnectOptions, DataPacket, EngineRoom, EngineTrack, PublicationInfo, PublishOptions,

@@ -1,12 +1,12 @@
 //! A source of local audio. It checks every frame before the media library sees it, hands over one at a time in order,
-//! and drops what still waits when the queue is cleared. It refuses to hold more waiting frames than a limit.
+//! and drops what still waits when the queue is cleared. It refuses to hold more waiting frames than a limit, and to take
+//! any in that nobody can hear any more.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use parking_lot::Mutex;
+use tokio::sync::{oneshot, watch};
 
 use crate::audio::{check_queue_size, Format};
 use crate::engine::{AudioSourceOptions, EngineAudioSource, EngineTrack, RoomEngine};
@@ -14,6 +14,29 @@ use crate::room::error::RoomError;
 
 /// Captures that may wait for their turn.
 const MAX_WAITING: usize = 1_000;
+
+/// Why a source takes nothing in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was closed, which is for good.
+    Closed,
+    /// Its last published track was taken back.
+    Unpublished,
+    /// The room of its last published track was left.
+    RoomLeft,
+}
+
+impl From<Stopped> for RoomError {
+    fn from(stopped: Stopped) -> RoomError {
+        match stopped {
+            Stopped::Closed => RoomError::SourceClosed,
+            Stopped::Unpublished => RoomError::SourceUnpublished,
+            Stopped::RoomLeft => RoomError::Disconnected {
+                what: "capturing a frame",
+            },
+        }
+    }
+}
 
 /// A source of local audio. **Frames reach the library one at a time, in the order of the calls.**
 pub struct AudioSource {
@@ -26,7 +49,7 @@ pub struct AudioSource {
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
     cleared: AtomicU64,
-    closed: CancellationToken,
+    stopped: watch::Sender<Option<Stopped>>,
 }
 
 impl AudioSource {
@@ -53,7 +76,7 @@ impl AudioSource {
             turn: tokio::sync::Mutex::new(()),
             waiting: AtomicUsize::new(0),
             cleared: AtomicU64::new(0),
-            closed: CancellationToken::new(),
+            stopped: watch::Sender::new(None),
         })
     }
 
@@ -76,18 +99,23 @@ impl AudioSource {
                 let _ = before.await;
             }
             let source = &place.source;
-            let _turn = source.turn.lock().await;
-            source.check_open()?;
-            if source.cleared.load(Ordering::Acquire) != place.cleared {
-                return Ok(());
-            }
-            let engine = source.engine()?;
-            let capture = engine.capture(samples, samples_per_channel);
-            // A source that nobody listens to any more takes nothing in: without this, a full one would be waited for
-            // although it is closed.
-            match source.closed.run_until_cancelled(capture).await {
-                Some(captured) => captured.map_err(RoomError::call("capturing a frame")),
-                None => Err(RoomError::SourceClosed),
+            let mut stopped = source.stopped.subscribe();
+            let capture = async {
+                let _turn = source.turn.lock().await;
+                if source.cleared.load(Ordering::Acquire) != place.cleared {
+                    return Ok(());
+                }
+                let captured = source.engine()?.capture(samples, samples_per_channel).await;
+                captured.map_err(RoomError::call("capturing a frame"))
+            };
+            // A source that nobody listens to takes nothing in: a full one would be waited for although it is over.
+            tokio::select! {
+                biased;
+                stopped = stopped.wait_for(Option::is_some) => {
+                    let stopped = stopped.ok().and_then(|stopped| *stopped);
+                    Err(stopped.unwrap_or(Stopped::Closed).into())
+                }
+                captured = capture => captured,
             }
         })
     }
@@ -108,26 +136,48 @@ impl AudioSource {
             .map_err(RoomError::call("creating a track"))
     }
 
+    /// Takes nothing in until `resume`, drops what was not played, and gives up the captures that wait.
+    pub fn stop(&self, why: Stopped) {
+        let over = |now: &mut Option<Stopped>| {
+            let open = *now != Some(Stopped::Closed);
+            if open {
+                *now = Some(why);
+            }
+            open
+        };
+        if self.stopped.send_if_modified(over) {
+            // The library's queue would play on into the next publication. What it refuses is gone already.
+            let _ = self.clear();
+        }
+    }
+
+    /// Takes frames in again, unless it is closed.
+    pub fn resume(&self) {
+        self.stopped.send_if_modified(|now| {
+            let stopped = now.is_some_and(|why| why != Stopped::Closed);
+            if stopped {
+                *now = None;
+            }
+            stopped
+        });
+    }
+
     /// Takes no more frames, and gives up those that wait. Repeating is harmless.
     pub fn close(&self) {
-        self.closed.cancel();
-        let engine = self.lock_engine().take();
+        self.stopped.send_replace(Some(Stopped::Closed));
+        let engine = self.engine.lock().take();
         drop(engine);
     }
 
-    fn lock_engine(&self) -> MutexGuard<'_, Option<Arc<dyn EngineAudioSource>>> {
-        self.engine.lock()
-    }
-
     fn engine(&self) -> Result<Arc<dyn EngineAudioSource>, RoomError> {
-        self.lock_engine().clone().ok_or(RoomError::SourceClosed)
+        self.engine.lock().clone().ok_or(RoomError::SourceClosed)
     }
 
     fn check_open(&self) -> Result<(), RoomError> {
-        if self.closed.is_cancelled() {
-            return Err(RoomError::SourceClosed);
+        match *self.stopped.borrow() {
+            Some(stopped) => Err(stopped.into()),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

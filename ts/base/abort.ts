@@ -1,13 +1,25 @@
 // Cancellation: the caller's AbortSignal stays in TypeScript; the core only ever sees `cancel()`.
 
 import { ClosedError } from './errors.js'
-import { invalid } from './options.js'
+import { checkOptions, invalid } from './options.js'
+
+/** The options of what does nothing but wait. */
+export interface WaitOptions {
+  /** Stops waiting when it aborts: an `AbortError` is thrown. Default: none. */
+  signal?: AbortSignal | undefined
+}
 
 /** Checks an optional signal: anything but an AbortSignal is refused. */
 export function checkSignal(value: unknown, path: string): AbortSignal | undefined {
   if (value === undefined) return undefined
   if (!(value instanceof AbortSignal)) throw invalid(path, 'an AbortSignal', value)
   return value
+}
+
+/** Checks the options of what does nothing but wait. */
+export function checkWait(options: WaitOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined
+  return checkSignal(checkOptions(options, 'options', ['signal']).signal, 'options.signal')
 }
 
 function aborted(signal: AbortSignal): ClosedError {

@@ -67,7 +67,7 @@ const participants = {
     room.remote.delete(identity)
     participant.info.disconnectReason = reason
     room.announce('participantDisconnected', participant)
-    for (const publication of participant.trackPublications.values()) publication.track?.closeStreams()
+    for (const publication of participant.trackPublications.values()) publication.track?.end()
   },
   participantsUpdated(room, { participants: infos }) {
     for (const info of infos) {
@@ -124,6 +124,7 @@ const tracks = {
     const publication = await room.local.publicationOf(sid)
     if (publication === undefined) return
     room.local.trackPublications.delete(sid)
+    publication.end(room.session.leaving ? 'left' : 'unpublished')
     room.announce('localTrackUnpublished', publication, room.local)
     publication.track = undefined
   },
@@ -155,7 +156,7 @@ const tracks = {
     if (participant === undefined || publication === undefined) return
     participant.trackPublications.delete(sid)
     room.announce('trackUnpublished', publication, participant)
-    publication.track?.closeStreams()
+    publication.track?.end()
   },
   trackSubscribed(room, { identity, track: info, handle }) {
     const participant = room.remote.get(identity)
@@ -177,7 +178,7 @@ const tracks = {
     publication.track = undefined
     publication.subscribed = false
     room.announce('trackUnsubscribed', track, publication, participant)
-    track.closeStreams()
+    track.end()
   },
   trackSubscriptionFailed(room, { identity, sid, error }) {
     const participant = room.remote.get(identity)
@@ -222,6 +223,10 @@ const handlers: { [K in keyof WireEvents]: Handler<WireEvents[K]> } = {
   tokenRefreshed: (room) => room.announce('tokenRefreshed'),
   disconnected(room, { reason }) {
     room.session.end()
+    for (const publication of room.local.trackPublications.values()) publication.end('left')
+    for (const { trackPublications } of room.remote.values()) {
+      for (const { track } of trackPublications.values()) track?.end()
+    }
     room.setConnectionState(ConnectionState.CONN_DISCONNECTED)
     room.announce('disconnected', reason)
   },

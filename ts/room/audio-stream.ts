@@ -1,16 +1,11 @@
 // The audio of a track as a stream of frames: a ReadableStream whose `for await` reads the queue directly. It refuses to
 // buffer without bound: the oldest frames are dropped and counted when nobody reads.
 
-import {
-  ReadableStream,
-  type ReadableStreamAsyncIterator,
-  type ReadableStreamDefaultController,
-  type UnderlyingSource,
-} from 'node:stream/web'
+import type { ReadableStreamDefaultController, UnderlyingSource } from 'node:stream/web'
 import { ConfigError } from '../base/errors.js'
 import { callNative, type native } from '../base/native.js'
 import { checkInteger, checkOptions, invalid } from '../base/options.js'
-import { type AudioFrame, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE } from './audio-frame.js'
+import { type AudioFrame, checkChannels, checkSampleRate } from './audio-frame.js'
 import { TrackKind } from './enums.js'
 import { deliverTo, startReceiving } from './frame-hub.js'
 import { FrameQueue } from './frame-queue.js'
@@ -20,21 +15,20 @@ type NativeAudioStream = native.NativeAudioStream
 
 /** How the audio of a track is cut into frames. */
 export interface AudioStreamOptions {
-  /** Hz, 8000 to 192000; the audio is resampled. Default: 48000. */
-  sampleRate?: number
+  /** Hz, 8000 to 192000, a multiple of 100; the audio is resampled. Default: 48000. */
+  sampleRate?: number | undefined
   /** 1 or 2; the audio is remixed. Default: 1. */
-  numChannels?: number
+  numChannels?: number | undefined
   /** Length of a frame in milliseconds, 10 to 1000. Default: 10. */
-  frameSizeMs?: number
+  frameSizeMs?: number | undefined
   /** Frames that wait to be read before the oldest is dropped, 1 to 100000. Default: 500. */
-  capacityFrames?: number
+  capacityFrames?: number | undefined
   /**
-   * Milliseconds a frame may wait so that frames of all streams are handed over together, 10 to 1000. The smallest of the
-   * thread's open streams counts, and no stream waits longer than the frames it holds (`capacityFrames`). Default: 10
-   * for up to 16 open streams and from 120 on; in between 120 frames are waited for, 60 ms at most (60 with 20 streams,
-   * 30 with 50): waking the thread costs more than the frames do.
+   * Milliseconds a frame may wait so that more are handed over with it, 1 to 1000: fewer wakes of the thread, later audio.
+   * The smallest of the thread's open streams counts, and no stream waits longer than the frames it holds
+   * (`capacityFrames`). Default: 1, in which the frames of all streams come, or 0 while no other stream is open.
    */
-  maxDelayMs?: number
+  maxDelayMs?: number | undefined
 }
 
 function complete(first: number | AudioStreamOptions | undefined, numChannels: number | undefined) {
@@ -48,13 +42,15 @@ function complete(first: number | AudioStreamOptions | undefined, numChannels: n
   ])
   const { sampleRate = 48_000, frameSizeMs, capacityFrames = 500, maxDelayMs } = options
   const channels = options.numChannels ?? numChannels ?? 1
-  checkInteger(sampleRate, 'sampleRate', MIN_SAMPLE_RATE, MAX_SAMPLE_RATE)
-  checkInteger(channels, 'numChannels', 1, MAX_CHANNELS)
+  checkSampleRate(sampleRate, 'sampleRate')
+  checkChannels(channels, 'numChannels')
   if (frameSizeMs !== undefined) checkInteger(frameSizeMs, 'frameSizeMs', 10, 1_000)
   checkInteger(capacityFrames, 'capacityFrames', 1, 100_000)
-  if (maxDelayMs !== undefined) checkInteger(maxDelayMs, 'maxDelayMs', 10, 1_000)
+  if (maxDelayMs !== undefined) checkInteger(maxDelayMs, 'maxDelayMs', 1, 1_000)
   return { sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs }
 }
+
+type AudioFrameIterator = AsyncIteratorObject<AudioFrame, undefined, unknown>
 
 /** What the stream's source and its iterators share. */
 interface Ending {
@@ -71,7 +67,11 @@ function close(ending: Ending): void {
   release?.()
 }
 
-function sourceOf(queue: FrameQueue, core: NativeAudioStream, ending: Ending): UnderlyingSource<AudioFrame> {
+function sourceOf(
+  queue: FrameQueue,
+  core: NativeAudioStream | undefined,
+  ending: Ending,
+): UnderlyingSource<AudioFrame> {
   return {
     start(controller: ReadableStreamDefaultController<AudioFrame>) {
       ending.controller = controller
@@ -85,21 +85,19 @@ function sourceOf(queue: FrameQueue, core: NativeAudioStream, ending: Ending): U
     cancel() {
       delete ending.controller
       queue.discard()
-      core.close()
+      core?.close()
     },
   }
 }
 
 /**
  * The audio of a track. Read it with `for await`, or as the `ReadableStream` it is. It ends when the track is
- * unsubscribed, when the room is left, or when it is closed or cancelled (leaving a `for await` early cancels it).
- *
- * The frames of all streams of a thread arrive together, every 10 ms while up to 16 streams are open and less often with
- * more: see `maxDelayMs`.
+ * unsubscribed, when the room is left, or when it is closed or cancelled (leaving a `for await` early cancels it), and at
+ * once if the track has ended already. One that nobody holds or reads any more is closed by garbage collection.
  */
 export class AudioStream extends ReadableStream<AudioFrame> {
   readonly #queue: FrameQueue
-  readonly #core: NativeAudioStream
+  readonly #core: NativeAudioStream | undefined
   readonly #ending: Ending
 
   /**
@@ -115,32 +113,36 @@ export class AudioStream extends ReadableStream<AudioFrame> {
     }
     const { sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs } = complete(options, numChannels)
     startReceiving()
-    const core = callNative(() =>
-      track.native.openStream(sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs),
-    )
+    const open = (): NativeAudioStream =>
+      track.native.openStream(sampleRate, channels, frameSizeMs, capacityFrames, maxDelayMs)
+    const core = track.ended ? undefined : callNative(open)
     const ending: Ending = {}
     const queue = new FrameQueue(capacityFrames, () => close(ending))
     super(sourceOf(queue, core, ending), { highWaterMark: 0 })
     this.#queue = queue
     this.#core = core
     this.#ending = ending
+    if (core === undefined) {
+      queue.end()
+      return
+    }
     deliverTo(core.number, queue)
     track.attach(this)
   }
 
   /** Frames dropped so far because nobody read them in time. */
   get droppedFrames(): number {
-    return this.#queue.dropped + this.#core.droppedFrames
+    return this.#queue.dropped + (this.#core?.droppedFrames ?? 0)
   }
 
   /** Ends the stream; frames that wait can still be read. Repeating is harmless. */
   close(): void {
-    this.#core.close()
+    this.#core?.close()
     this.#queue.end()
   }
 
   /** Iterates over the frames. Leaving the loop cancels the stream, unless `preventCancel` is set. */
-  override values(options: { preventCancel?: boolean } = {}): ReadableStreamAsyncIterator<AudioFrame> {
+  override values(options: { preventCancel?: boolean } = {}): AudioFrameIterator {
     // The reader only locks the stream; frames are read from the queue itself, which costs a quarter as much.
     const reader = this.getReader()
     const queue = this.#queue
@@ -170,10 +172,10 @@ export class AudioStream extends ReadableStream<AudioFrame> {
       [Symbol.asyncIterator]: () => iterator,
       [Symbol.asyncDispose]: leave,
     }
-    return iterator as unknown as ReadableStreamAsyncIterator<AudioFrame>
+    return iterator as unknown as AudioFrameIterator
   }
 
-  override [Symbol.asyncIterator](options?: { preventCancel?: boolean }): ReadableStreamAsyncIterator<AudioFrame> {
+  override [Symbol.asyncIterator](options?: { preventCancel?: boolean }): AudioFrameIterator {
     return this.values(options)
   }
 

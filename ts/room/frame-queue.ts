@@ -1,6 +1,7 @@
 // Frames of one stream that wait to be read: bounded, the oldest is dropped and counted. One reader waits at a time in
 // order; after the end, what is left can be read and then nothing.
 
+import { log } from '../base/log.js'
 import type { AudioFrame } from './audio-frame.js'
 
 type Result = IteratorResult<AudioFrame, undefined>
@@ -11,6 +12,8 @@ const DONE: Result = Object.freeze({ value: undefined, done: true })
 export class FrameQueue {
   /** Frames dropped unread. */
   dropped = 0
+  /** Told this queue when somebody begins to wait for a frame, and `undefined` when nobody does any more. */
+  onAwaited: (queue: FrameQueue | undefined) => void = () => {}
   #frames: AudioFrame[] = []
   #head = 0
   #readers: ((result: Result) => void)[] = []
@@ -34,10 +37,12 @@ export class FrameQueue {
     if (this.#ended) return
     const reader = this.#readers.shift()
     if (reader !== undefined) {
+      if (this.#readers.length === 0) this.onAwaited(undefined)
       reader({ value: frame, done: false })
       return
     }
     if (this.#frames.length - this.#head === this.capacity) {
+      if (this.dropped === 0) log.warn('audio frames are dropped: nobody reads a stream', { capacity: this.capacity })
       this.dropped += 1
       this.#head += 1
     }
@@ -55,7 +60,7 @@ export class FrameQueue {
     }
     if (this.#ended) return Promise.resolve(DONE)
     return new Promise((resolve) => {
-      this.#readers.push(resolve)
+      if (this.#readers.push(resolve) === 1) this.onAwaited(this)
     })
   }
 
@@ -63,6 +68,7 @@ export class FrameQueue {
   end(): void {
     if (this.#ended) return
     this.#ended = true
+    this.onAwaited(undefined)
     for (const reader of this.#readers.splice(0)) reader(DONE)
     if (this.drained) this.#onDry()
   }

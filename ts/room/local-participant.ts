@@ -3,6 +3,7 @@
 import { ConfigError, RoomhookError } from '../base/errors.js'
 import type { native } from '../base/native.js'
 import { checkBoolean, checkOptions, checkString, checkStrings, checkText, invalid } from '../base/options.js'
+import { harmless } from '../base/promises.js'
 import { checkPublishOptions, type TrackPublishOptions } from './options.js'
 import { Participant } from './participant.js'
 import { LocalTrackPublication } from './publication.js'
@@ -13,15 +14,19 @@ import type { ParticipantInfo, PublicationInfo } from './wire.js'
 /** How a data packet is sent. */
 export interface DataPublishOptions {
   /** Resent until it arrives, and in order; otherwise sent once. Default: false. */
-  reliable?: boolean
+  reliable?: boolean | undefined
   /** The identities it is for. Default: everybody. */
-  destination_identities?: string[]
+  destination_identities?: string[] | undefined
   /** The topic it belongs to. Default: none. */
-  topic?: string
+  topic?: string | undefined
 }
 
 /** This process in a room. Its calls throw `ConnectionError` `ROOM_DISCONNECTED` once the room is left. */
 export class LocalParticipant extends Participant {
+  static {
+    harmless(LocalParticipant)
+  }
+
   declare trackPublications: Map<string, LocalTrackPublication>
   readonly #session: Session
   readonly #publishing = new Map<LocalTrack, Promise<unknown>>()
@@ -52,7 +57,9 @@ export class LocalParticipant extends Participant {
       const info = JSON.parse(await publishing) as PublicationInfo
       const publication = new LocalTrackPublication(info, track)
       track.info.sid = info.sid
+      track.published()
       this.trackPublications.set(info.sid, publication)
+      if (this.#session.ended) publication.end('left')
       return publication
     } finally {
       this.#publishing.delete(track)

@@ -11,39 +11,39 @@ export interface IceServer {
   /** Its URLs, such as `turn:turn.example.com:3478?transport=udp`. */
   urls: string[]
   /** User name. Default: none. */
-  username?: string
+  username?: string | undefined
   /** Password. Default: none. */
-  password?: string
+  password?: string | undefined
 }
 
 /** ICE settings instead of the server's. */
 export interface RtcConfiguration {
   /** Which candidates may be used. Default: all. */
-  iceTransportType?: IceTransportType
+  iceTransportType?: IceTransportType | undefined
   /** Whether candidates are gathered again when networks change. Default: continually. */
-  continualGatheringPolicy?: ContinualGatheringPolicy
+  continualGatheringPolicy?: ContinualGatheringPolicy | undefined
   /** ICE servers. Default: those the server names. */
-  iceServers?: IceServer[]
+  iceServers?: IceServer[] | undefined
 }
 
 /** How a room is joined. */
 export interface RoomOptions {
   /** Receive every track as it is published. Default: true. */
-  autoSubscribe?: boolean
+  autoSubscribe?: boolean | undefined
   /** Publish only the video layers somebody watches. Default: false. */
-  dynacast?: boolean
+  dynacast?: boolean | undefined
   /** Let the server pause video nobody looks at. Default: false. */
-  adaptiveStream?: boolean
+  adaptiveStream?: boolean | undefined
   /** ICE settings. Default: the server's. */
-  rtcConfig?: RtcConfiguration
+  rtcConfig?: RtcConfiguration | undefined
   /** How often a failed join is tried again before it is reported, 0 to 100. Default: 1. */
-  joinRetries?: number
+  joinRetries?: number | undefined
   /** How long one attempt may take, in milliseconds, 1 to 600000. Default: 5000. */
-  connectTimeoutMs?: number
+  connectTimeoutMs?: number | undefined
   /** Use one peer connection for both directions where the server can. Default: true. */
-  singlePeerConnection?: boolean
+  singlePeerConnection?: boolean | undefined
   /** Gives the join up when it aborts: `connect` throws an `AbortError`. Default: none. */
-  signal?: AbortSignal
+  signal?: AbortSignal | undefined
 }
 
 /** @internal */
@@ -117,17 +117,17 @@ function checkIceServer(given: IceServer, path: string): native.NativeIceServer 
 /** How a track is published. What is left out is LiveKit's default. */
 export class TrackPublishOptions {
   /** Bits a second, at most. */
-  declare audioEncoding?: { maxBitrate: number | bigint }
+  declare audioEncoding?: { maxBitrate: number | bigint } | undefined
   /** Send less while there is silence. */
-  declare dtx?: boolean
+  declare dtx?: boolean | undefined
   /** Send audio redundantly against packet loss. */
-  declare red?: boolean
+  declare red?: boolean | undefined
   /** Where the track comes from; others show it by that. */
-  declare source?: TrackSource
+  declare source?: TrackSource | undefined
   /** Tracks of the same stream are played in step. */
-  declare stream?: string
+  declare stream?: string | undefined
   /** Send what was captured before anybody subscribed. */
-  declare preconnectBuffer?: boolean
+  declare preconnectBuffer?: boolean | undefined
 
   constructor(options: Partial<TrackPublishOptions> = {}) {
     Object.assign(this, options)

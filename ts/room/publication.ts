@@ -1,6 +1,9 @@
 // Publications: that somebody publishes a track, and its state. A remote one can be subscribed to or not.
 
+import { checkWait, type WaitOptions } from '../base/abort.js'
 import { checkBoolean } from '../base/options.js'
+import { Happening, harmless } from '../base/promises.js'
+import { type PublicationEnd, publicationEnded } from './audio-source.js'
 import type { EncryptionType, TrackKind, TrackSource } from './enums.js'
 import type { Session } from './session.js'
 import type { LocalTrack, RemoteTrack, Track } from './track.js'
@@ -77,27 +80,38 @@ export abstract class TrackPublication {
 
 /** A track of ours that is published. */
 export class LocalTrackPublication extends TrackPublication {
+  static {
+    harmless(LocalTrackPublication)
+  }
+
   declare track: LocalTrack | undefined
-  #subscribed: (() => void) | undefined
-  readonly #subscription: Promise<void>
+  readonly #subscription = new Happening<void>()
 
   /** @internal */
   constructor(info: PublicationInfo, track: LocalTrack) {
     super(info)
     this.track = track
-    this.#subscription = new Promise((resolve) => {
-      this.#subscribed = resolve
-    })
   }
 
-  /** Resolves once somebody has subscribed to it. */
-  async waitForSubscription(): Promise<void> {
-    await this.#subscription
+  /**
+   * Resolves once somebody has subscribed to it.
+   *
+   * @throws {ClosedError} `CLOSED` if it is unpublished before; `ABORTED` if the signal aborts.
+   * @throws {ConnectionError} `ROOM_DISCONNECTED` if the room is left before.
+   */
+  async waitForSubscription(options?: WaitOptions): Promise<void> {
+    await this.#subscription.wait(checkWait(options))
   }
 
   /** @internal */
   resolveFirstSubscription(): void {
-    this.#subscribed?.()
+    this.#subscription.happened()
+  }
+
+  /** @internal It was taken back, or its room left: what waits for it, or captures for it, is over. */
+  end(how: PublicationEnd): void {
+    this.#subscription.never(() => publicationEnded(how, 'nobody subscribed'))
+    this.track?.unpublished(how)
   }
 }
 

@@ -1,12 +1,13 @@
 // The room as its user holds it: join, leave, who is there, events. It refuses to be joined twice at a time, and to
 // announce anything after `disconnected`.
 
-import { withSignal } from '../base/abort.js'
+import { checkWait, type WaitOptions, withSignal } from '../base/abort.js'
 import { ConfigError, ConnectionError } from '../base/errors.js'
 import { TypedEmitter } from '../base/events.js'
 import { log } from '../base/log.js'
 import { awaitNative, callNative, native } from '../base/native.js'
 import { checkInteger, checkText, checkUrl } from '../base/options.js'
+import { Happening, harmless } from '../base/promises.js'
 import { applyEvent, type RoomPicture } from './apply.js'
 import { prepareEngine } from './engine.js'
 import { ConnectionState, DisconnectReason, SimulateScenarioKind } from './enums.js'
@@ -50,6 +51,10 @@ function afterListeners(): Promise<void> {
  * Listeners attached in the tick after `connect` resolves miss nothing.
  */
 export class Room extends TypedEmitter<RoomEventMap> {
+  static {
+    harmless(Room)
+  }
+
   /** Who else is there, by identity. */
   remoteParticipants: Map<string, RemoteParticipant> = new Map()
   /** This process in the room; undefined before the first join. */
@@ -60,7 +65,7 @@ export class Room extends TypedEmitter<RoomEventMap> {
   #closed = deferred<DisconnectReason>()
   /** Whether anybody listened to what was announced since it was last looked at. */
   #heard = false
-  #sidWaiters: ((sid: string | undefined) => void)[] = []
+  #sid = new Happening<string>()
 
   /** The state of the connection. */
   get connectionState(): ConnectionState {
@@ -159,9 +164,10 @@ export class Room extends TypedEmitter<RoomEventMap> {
   /** Leaves the room; resolves after `disconnected` was announced. Gives a join under way up. Repeating is harmless. */
   async disconnect(): Promise<void> {
     this.#joining?.cancel()
-    const core = this.#picture?.session.room
-    if (core === undefined || this.#closed.settled) return
-    await awaitNative(() => core.disconnect())
+    const session = this.#picture?.session
+    if (session === undefined || this.#closed.settled) return
+    session.leaving = true
+    await awaitNative(() => session.room.disconnect())
     await this.#closed.promise
   }
 
@@ -174,16 +180,12 @@ export class Room extends TypedEmitter<RoomEventMap> {
    * The room's sid, `RM_…`, as soon as the server tells it; empty if the room is not joined.
    *
    * @throws {ConnectionError} `ROOM_DISCONNECTED` if the room is left before.
+   * @throws {ClosedError} `ABORTED` if the signal aborts.
    */
-  async getSid(): Promise<string> {
+  async getSid(options?: WaitOptions): Promise<string> {
+    const signal = checkWait(options)
     if (!this.isConnected) return ''
-    const known = this.#info?.sid
-    if (known !== undefined && known !== null && known !== '') return known
-    const sid = await new Promise<string | undefined>((resolve) => {
-      this.#sidWaiters.push(resolve)
-    })
-    if (sid !== undefined) return sid
-    throw new ConnectionError('ROOM_DISCONNECTED', 'the room was left before the server told its sid')
+    return this.#info?.sid || (await this.#sid.wait(signal))
   }
 
   /**
@@ -226,6 +228,7 @@ export class Room extends TypedEmitter<RoomEventMap> {
     }
     this.#picture = picture
     if (this.#closed.settled) this.#closed = deferred()
+    this.#sid = new Happening()
     this.#setState(ConnectionState.CONN_CONNECTED)
     this.#announce('connected')
     setImmediate(() => void this.#pump(core, picture))
@@ -256,7 +259,7 @@ export class Room extends TypedEmitter<RoomEventMap> {
       reason = DisconnectReason.UNKNOWN_REASON
       await applyEvent(picture, { type: 'disconnected', reason })
     }
-    for (const waiter of this.#sidWaiters.splice(0)) waiter(undefined)
+    this.#sid.never(() => new ConnectionError('ROOM_DISCONNECTED', 'the room was left before the server told its sid'))
     this.#closed.resolve(reason)
   }
 
@@ -272,9 +275,7 @@ export class Room extends TypedEmitter<RoomEventMap> {
       this.#heard = false
       await applyEvent(picture, event, payload)
       if (event.type === 'disconnected') return event.reason
-      if (event.type === 'roomSidChanged' && event.sid !== '') {
-        for (const waiter of this.#sidWaiters.splice(0)) waiter(event.sid)
-      }
+      if (event.type === 'roomSidChanged' && event.sid !== '') this.#sid.happened(event.sid)
       // As if each event had come alone: what a listener awaits may attach the listener of the next event.
       if (this.#heard) await afterListeners()
     }

@@ -7,8 +7,14 @@ import { awaitNative, callNative, type native } from '../base/native.js'
 /** @internal */
 export class Session {
   #ended = false
+  /** Whether we are about to leave: that our tracks are taken back is part of it. */
+  leaving = false
 
   constructor(readonly room: native.NativeRoom) {}
+
+  get ended(): boolean {
+    return this.#ended
+  }
 
   end(): void {
     this.#ended = true

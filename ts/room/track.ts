@@ -3,7 +3,8 @@
 
 import { callNative, native } from '../base/native.js'
 import { checkString, invalid } from '../base/options.js'
-import { AudioSource } from './audio-source.js'
+import { harmless } from '../base/promises.js'
+import { AudioSource, type PublicationEnd } from './audio-source.js'
 import { type StreamState, TrackKind } from './enums.js'
 import type { TrackInfo } from './wire.js'
 
@@ -18,6 +19,7 @@ export abstract class Track {
   /** @internal */
   info: TrackInfo
   readonly #streams = new Set<WeakRef<Closable>>()
+  #ended = false
 
   /** @internal */
   constructor(core: native.NativeTrack) {
@@ -57,6 +59,17 @@ export abstract class Track {
     this.#streams.add(new WeakRef(stream))
   }
 
+  /** @internal Whether nothing will come of it any more. */
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  /** @internal It is received no longer: its streams end, and so does every new one. */
+  end(): void {
+    this.#ended = true
+    this.closeStreams()
+  }
+
   /** @internal */
   closeStreams(): void {
     for (const stream of this.#streams) stream.deref()?.close()
@@ -66,6 +79,10 @@ export abstract class Track {
 
 /** A local track that carries an audio source. */
 export class LocalAudioTrack extends Track {
+  static {
+    harmless(LocalAudioTrack)
+  }
+
   readonly #source: AudioSource
 
   /** @internal */
@@ -107,6 +124,16 @@ export class LocalAudioTrack extends Track {
     this.closeStreams()
     callNative(() => this.native.close())
     if (closeSource) await this.#source.close()
+  }
+
+  /** @internal */
+  published(): void {
+    this.#source.published(this)
+  }
+
+  /** @internal */
+  unpublished(end: PublicationEnd): void {
+    this.#source.unpublished(this, end)
   }
 
   #setMuted(muted: boolean): this {
