@@ -23,7 +23,7 @@ export async function playTone(room: Room, frequency: number, peak: number, samp
   if (publication === undefined) throw new Error('the room is not joined')
   let stopped = false
   let phase = 0
-  const playing = (async () => {
+  const play = async (): Promise<void> => {
     while (!stopped) {
       const frame = AudioFrame.create(sampleRate, 1, sampleRate / 50)
       for (let at = 0; at < frame.data.length; at++) {
@@ -32,7 +32,11 @@ export async function playTone(room: Room, frequency: number, peak: number, samp
       }
       await source.captureFrame(frame)
     }
-  })()
+  }
+  const playing = play().catch((error) => {
+    // The track was unpublished, or the room left.
+    if (error.code !== 'CLOSED' && error.code !== 'ROOM_DISCONNECTED') throw error
+  })
   return {
     source,
     track,
