@@ -17,6 +17,7 @@ export type { AcceptOptions, JobRequest } from './agent/job-request.js'
 export type { NodeHandler } from './agent/node-http.js'
 export type { AgentOptions, AgentSecret, AgentSecrets } from './agent/options.js'
 export type { AgentEventMap } from './agent/receiver.js'
+export type { WaitOptions } from './base/abort.js'
 export {
   ClosedError,
   ConfigError,
@@ -76,7 +77,7 @@ export {
   inferenceSocket,
   turnHeaders,
 } from './inference.js'
-export { AudioFrame } from './room/audio-frame.js'
+export { AudioFrame, type AudioFrameLike } from './room/audio-frame.js'
 export { AudioSource } from './room/audio-source.js'
 export { AudioStream, type AudioStreamOptions } from './room/audio-stream.js'
 export { preloadEngine } from './room/engine.js'

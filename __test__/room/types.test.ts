@@ -47,6 +47,17 @@ test('listeners know their arguments', () => {
   void ((): Promise<void> => room.connect('ws://x', 't', { autosubscribe: true }))
 })
 
+test('what may be left out may be undefined', () => {
+  const room = new Room()
+  const track = {} as roomhook.RemoteAudioTrack
+  void (() => room.connect('ws://x', 't', { autoSubscribe: undefined, rtcConfig: undefined, signal: undefined }))
+  void (() => new AudioStream(track, { sampleRate: undefined, maxDelayMs: undefined }))
+  void (() => new roomhook.TrackPublishOptions({ red: undefined, audioEncoding: undefined }))
+  void (() => room.localParticipant?.publishData(new Uint8Array(), { topic: undefined, reliable: undefined }))
+  void (() => room.getSid({ signal: undefined }))
+  void ((): roomhook.IceServer => ({ urls: [], username: undefined, password: undefined }))
+})
+
 test("node:events' helpers work on rooms", () => {
   const room = new Room()
   const { signal } = new AbortController()

@@ -107,7 +107,7 @@ export class AudioStream extends ReadableStream<AudioFrame> {
    * @throws {ConfigError} `CONFIG_INVALID` if the track carries no audio or an option is out of range.
    */
   constructor(track: Track, options?: number | AudioStreamOptions, numChannels?: number) {
-    if (!(track instanceof Track)) throw invalid('track', 'a track', track)
+    if (!(track instanceof Track)) throw invalid('track', "a track of roomhook's Room", track)
     if (track.kind !== TrackKind.KIND_AUDIO) {
       throw new ConfigError('CONFIG_INVALID', 'track must be an audio track, got a track without audio')
     }

@@ -99,7 +99,7 @@ export class LocalAudioTrack extends Track {
    */
   static createAudioTrack(name: string, source: AudioSource): LocalAudioTrack {
     checkString(name, 'name')
-    if (!(source instanceof AudioSource)) throw invalid('source', 'an AudioSource', source)
+    if (!(source instanceof AudioSource)) throw invalid('source', 'an AudioSource of roomhook', source)
     return new LocalAudioTrack(
       callNative(() => source.native.createTrack(name)),
       source,
