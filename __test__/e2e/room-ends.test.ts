@@ -97,6 +97,14 @@ test('F-R16: when a track is unpublished, all that ends with CLOSED, until it is
   await voice.source.waitForPlayout()
 })
 
+test('F-R16: whoever captures when we leave finds the room left already', async () => {
+  await using room = await joined(roomName())
+  const { waiting } = await fullVoice(room)
+  const found = waiting.map((wait) => wait.catch(() => room.isConnected))
+  await room.disconnect()
+  expect(await Promise.all(found)).toEqual([false, false, false, false])
+})
+
 test('F-R16: a source that two rooms carry lives until both are left', async () => {
   await using first = await joined(roomName())
   await using second = await joined(roomName())

@@ -124,7 +124,8 @@ const tracks = {
     const publication = await room.local.publicationOf(sid)
     if (publication === undefined) return
     room.local.trackPublications.delete(sid)
-    publication.end(room.session.leaving ? 'left' : 'unpublished')
+    // Leaving takes our tracks back first, but what waits for them ends with the room.
+    if (!room.session.leaving) publication.end('unpublished')
     room.announce('localTrackUnpublished', publication, room.local)
     publication.track = undefined
   },

@@ -86,11 +86,14 @@ export class LocalTrackPublication extends TrackPublication {
 
   declare track: LocalTrack | undefined
   readonly #subscription = new Happening<void>()
+  readonly #published: LocalTrack
 
   /** @internal */
   constructor(info: PublicationInfo, track: LocalTrack) {
     super(info)
     this.track = track
+    this.#published = track
+    track.published()
   }
 
   /**
@@ -111,7 +114,7 @@ export class LocalTrackPublication extends TrackPublication {
   /** @internal It was taken back, or its room left: what waits for it, or captures for it, is over. */
   end(how: PublicationEnd): void {
     this.#subscription.never(() => publicationEnded(how, 'nobody subscribed'))
-    this.track?.unpublished(how)
+    this.#published.unpublished(how)
   }
 }
 

@@ -167,8 +167,10 @@ export class Room extends TypedEmitter<RoomEventMap> {
     const session = this.#picture?.session
     if (session === undefined || this.#closed.settled) return
     session.leaving = true
+    const published = [...(this.localParticipant?.trackPublications.values() ?? [])]
     await awaitNative(() => session.room.disconnect())
     await this.#closed.promise
+    for (const publication of published) publication.end('left')
   }
 
   /** Leaves the room. */
