@@ -174,6 +174,28 @@ export declare class NativeTrack {
   openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number, maxDelayMs?: number | undefined | null): NativeAudioStream
 }
 
+/** A failure that the gateway told of. A field that it did not send is absent. */
+export interface InferenceFault {
+  /** The HTTP status; of a message, its code if that is one. */
+  statusCode?: number
+  /** Such as `inference_quota_exceeded`. */
+  type?: string
+  code?: string
+  /** The quota that was passed, such as `MaxGatewayCredits`. */
+  category?: string
+  /** What it is a quota of, such as `llm`. */
+  quotaType?: string
+  remainingLimit?: string
+  /** What to do, in the gateway's words. */
+  hint?: string
+  /** What happened, in the gateway's words. Not for logs. */
+  message?: string
+  /** Whether the same request can succeed later. */
+  retryable: boolean
+  /** What was read, cut to a length and without credentials. Not for logs. */
+  body: string
+}
+
 /** What was given, and the environment it is completed from. */
 export interface InferenceGatewayOptions {
   baseUrl?: string
@@ -208,12 +230,14 @@ export interface InferenceSocketEnd {
 export interface InferenceSocketOpened {
   kind: string
   status?: number
-  /** Whether the same attempt can succeed later. */
+  /** Whether the same attempt can succeed later; of a refusal its body decides, which `readInferenceFault` reads. */
   retryable: boolean
   /** Of a refusal: `retry-after` in milliseconds from now. */
   retryAfterMs?: number
-  /** Of a refusal: `retry-after` and the quota, as pairs of name and value. */
+  /** Of a refusal: `retry-after`, `x-request-id` and the quota, as pairs of name and value. */
   headers: Array<Array<string>>
+  /** Of a refusal: its body. Not for logs. */
+  body: string
   /** For a person, unless it is open. */
   message: string
 }
@@ -387,6 +411,12 @@ export declare function openEngineHandles(): number
  * A failure shows at the first join.
  */
 export declare function preloadEngine(): void
+
+/**
+ * Reads a body, an event or a message in which the gateway says that it failed, and judges it. `status` is that of the
+ * answer, absent for what came inside a good one. Any text is read.
+ */
+export declare function readInferenceFault(status: number | undefined | null, body: string): InferenceFault
 
 /** What the sample rates of sources and streams are multiples of. */
 export declare const SAMPLE_RATE_STEP: number

@@ -104,15 +104,20 @@ describe.each(MAJORS)('with ai %i', (major) => {
     expect(error).toMatchObject({ code: 'TRANSPORT_FAILED', isRetryable: true })
   })
 
-  test('a gateway that does not begin to answer is left after timeoutMs', async () => {
+  test('F-A5: a gateway that does not begin to answer is left after timeoutMs, and not asked again: it may be at work', async () => {
     await using gateway = await startGateway()
     let release = () => {}
-    gateway.faults.push({ hold: new Promise<void>((resolve) => (release = resolve)) })
+    gateway.faults.push({ times: 9, hold: new Promise<void>((resolve) => (release = resolve)) })
     const model = modelFor(gateway, { timeoutMs: 50 })
-    const error = await failure(sdk.ai.generateText({ model, prompt, maxRetries: 0 }))
+    const error = await failure(sdk.ai.generateText({ model, prompt }))
+    const streamed = await failure(model.doStream({ prompt: [] }))
     release()
-    // Not `TimeoutError`: the AI SDK would take that for the caller's own, and not try again.
-    expect(error).toMatchObject({ name: 'ConnectionError', code: 'TIMED_OUT', isRetryable: true })
+    // Not `TimeoutError`: the AI SDK would take that for the caller's own.
+    const timedOut = { name: 'ConnectionError', code: 'TIMED_OUT', retryable: false, isRetryable: false }
+    expect(error).toMatchObject(timedOut)
+    expect(error.message).toContain('timeoutMs')
+    expect(streamed).toMatchObject(timedOut)
+    expect(gateway.requests.length).toBe(2)
   })
 
   test('an abort closes the request of a slow stream', async () => {

@@ -25,6 +25,10 @@ export interface ChatReply {
   endAfter?: number
   /** An error in the middle of a stream, after the text. */
   streamError?: { message: string; code?: string; type?: string }
+  /** The message of a whole answer, word for word. */
+  message?: object
+  /** The events of a stream, word for word: a text as it is, else JSON. Nothing else is sent, `[DONE]` neither. */
+  events?: unknown[]
   /** Wait for this between `[DONE]` and the end of the body. */
   holdEnd?: Promise<unknown>
   /** Wait for this before each event but the first: a slow model. */
@@ -61,7 +65,7 @@ function envelope(body: ChatBody, object: string): object {
 }
 
 function asObject(body: ChatBody, reply: ChatReply): object {
-  const message = {
+  const message = reply.message ?? {
     role: 'assistant',
     content: reply.text === undefined ? null : reply.text.join(''),
     ...(reply.reasoning === undefined ? {} : { reasoning_content: reply.reasoning.join('') }),
@@ -125,7 +129,7 @@ export async function answerChat(response: ServerResponse, body: ChatBody, reply
     return
   }
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' })
-  const all = events(body, reply)
+  const all = reply.events ?? events(body, reply)
   for (const [index, event] of all.entries()) {
     if (index === reply.cutAfter) {
       response.destroy()
@@ -135,9 +139,11 @@ export async function answerChat(response: ServerResponse, body: ChatBody, reply
     if (index > 0) await reply.hold?.(index)
     if (response.destroyed) return
     // Flushed before the next piece, so that a cut later does not take this one back.
-    await new Promise((resolve) => response.write(`data: ${JSON.stringify(event)}\n\n`, resolve))
+    await new Promise((resolve) =>
+      response.write(`data: ${typeof event === 'string' ? event : JSON.stringify(event)}\n\n`, resolve),
+    )
   }
-  if (reply.endAfter === undefined) response.write('data: [DONE]\n\n')
+  if (reply.endAfter === undefined && reply.events === undefined) response.write('data: [DONE]\n\n')
   await reply.holdEnd
   response.end()
 }

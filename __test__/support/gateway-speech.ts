@@ -21,10 +21,16 @@ export interface SttScript {
   closeInstead?: number
   /** Leave out the optional acknowledgements, as older gateways do. */
   silent?: boolean
+  /** Messages word for word instead of a final transcript; then the socket is closed. */
+  verbatim?: unknown[]
+  /** Say nothing at all once the session is there. */
+  mute?: boolean
 }
 
 /** How the voice behaves. */
 export interface TtsScript {
+  /** Messages word for word instead of the first audio; then the socket is closed. */
+  verbatim?: unknown[]
   error?: { message: string }
   /** Cut the connection after so many messages with audio. */
   cutAfter?: number
@@ -62,7 +68,11 @@ export function sttSession(socket: ServerSocket, script: SttScript, session: Rec
       if (partial !== undefined)
         say(socket, { type: 'interim_transcript', transcript: partial, start: 0, duration: 0.1 })
     } else if (message.type === 'session.finalize') {
-      if (script.closeInstead !== undefined) socket.close(script.closeInstead)
+      if (script.mute === true) return
+      if (script.verbatim !== undefined) {
+        for (const message of script.verbatim) socket.send(JSON.stringify(message))
+        socket.close()
+      } else if (script.closeInstead !== undefined) socket.close(script.closeInstead)
       else if (script.error !== undefined) say(socket, { type: 'error', ...script.error })
       else {
         say(socket, {
@@ -114,7 +124,10 @@ export function ttsSession(socket: ServerSocket, script: TtsScript, session: Rec
     } else if (message.type === 'input_transcript') {
       const text = String(message.transcript)
       session.text += text
-      if (script.error !== undefined) say(socket, { type: 'error', ...script.error })
+      if (script.verbatim !== undefined) {
+        for (const message of script.verbatim) socket.send(JSON.stringify(message))
+        socket.close()
+      } else if (script.error !== undefined) say(socket, { type: 'error', ...script.error })
       else speaking = speaking.then(() => speak(text))
     } else if (message.type === 'session.flush') {
       speaking = speaking.then(() => say(socket, { type: 'done', session_id: 'tts_1' }))

@@ -48,8 +48,8 @@ export interface Fault {
   times?: number
   status?: number
   headers?: Record<string, string>
-  /** The JSON body, also of a status 200; default an OpenAI-style error. */
-  body?: object
+  /** The body, also of a status 200: JSON, or a text as it is; default an OpenAI-style error, of an upgrade none. */
+  body?: object | string
   /** Answer only after this. */
   hold?: Promise<unknown>
   /** Close the TCP connection without an answer. */
@@ -195,7 +195,8 @@ export class Gateway implements AsyncDisposable {
       const body = fault?.body ?? {
         error: { message: `status ${status}`, type: 'gateway_error', code: 'told_to_fail' },
       }
-      response.writeHead(status, { 'content-type': 'application/json', ...fault?.headers }).end(JSON.stringify(body))
+      const type = typeof body === 'string' ? 'text/plain' : 'application/json'
+      response.writeHead(status, { 'content-type': type, ...fault?.headers }).end(textOf(body))
       return
     }
     const path = recorded.path.split('?', 1)[0] ?? ''
@@ -225,7 +226,10 @@ export class Gateway implements AsyncDisposable {
     }
     if (status !== 200) {
       const fields = Object.entries(fault?.headers ?? {}).map(([name, value]) => `${name}: ${value}\r\n`)
-      stream.end(`HTTP/1.1 ${status} Refused\r\nContent-Length: 0\r\nConnection: close\r\n${fields.join('')}\r\n`)
+      const body = textOf(fault?.body ?? '')
+      const length = `Content-Length: ${Buffer.byteLength(body)}\r\n`
+      const head = `HTTP/1.1 ${status} Refused\r\n${length}Connection: close\r\n${fields.join('')}\r\n`
+      stream.end(head + body)
       return
     }
     const session: RecordedSession = { messages: [], audioBytes: 0, text: '' }
@@ -245,6 +249,10 @@ export class Gateway implements AsyncDisposable {
       ? ttsSession(socket, this.tts, session)
       : sttSession(socket, this.stt, session)
   }
+}
+
+function textOf(body: object | string): string {
+  return typeof body === 'string' ? body : JSON.stringify(body)
 }
 
 /** A gateway on a free port of the loopback interface; `await using` closes it. */

@@ -6,6 +6,7 @@
 
 pub mod attempt;
 pub mod encode;
+pub mod fault;
 pub mod gateway;
 pub mod hook;
 pub mod merge;

@@ -99,10 +99,12 @@ pub struct Refusal {
     pub status: u16,
     /// Its headers, names in lower case; those whose value is no ASCII text are left out.
     pub headers: Vec<(String, String)>,
+    /// As much of its body as came with the headers.
+    pub body: Vec<u8>,
 }
 
 impl fmt::Debug for Refusal {
-    // Header values are not for logs.
+    // Header values and bodies are not for logs.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Refusal")
             .field("status", &self.status)
@@ -314,6 +316,7 @@ fn refused(error: TungsteniteError) -> WsError {
                     Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
                 })
                 .collect(),
+            body: response.into_body().unwrap_or_default(),
         }),
         TungsteniteError::Tls(TlsError::Rustls(error)) => WsError::Tls(error.to_string()),
         TungsteniteError::Io(error) => match error.get_ref() {

@@ -8,6 +8,7 @@ mod convert;
 mod dispatcher;
 mod error;
 mod inference;
+mod inference_fault;
 mod inference_opened;
 mod inference_socket;
 mod logs;

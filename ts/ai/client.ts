@@ -2,6 +2,7 @@
 // transports that everybody else uses. Credentials are looked up at the first call. No retry below a call that the AI SDK
 // retries itself.
 
+import { RoomhookError } from '../base/errors.js'
 import { checkFunction, checkInteger, checkOptions, checkString } from '../base/options.js'
 import { CALL_KEYS, checkChoices, type InferenceCallOptions } from '../inference/call.js'
 import { type InferenceFetch, type InferenceResponse, inferenceFetch } from '../inference/fetch.js'
@@ -10,7 +11,7 @@ import { type InferenceJob, type InferencePriority, userAgent } from '../inferen
 import { inferenceSocket } from '../inference/open-socket.js'
 import type { HeaderTurn } from '../inference/turn.js'
 import type { CallOptions } from './call-options.js'
-import { gatewayRequestError, gatewayResponseError } from './gateway-error.js'
+import { gatewayRequestError, gatewayResponseError, tookTooLong } from './gateway-error.js'
 import type { CallHeaders } from './spec.js'
 import { Session } from './speech/session.js'
 import { traceHeaders } from './trace.js'
@@ -54,7 +55,7 @@ export class GatewayClient {
   readonly #transports = new Map<number, InferenceFetch>()
 
   /** @throws ConfigError `CONFIG_INVALID` for a wrong setting; missing keys are found at the first call. */
-  constructor(settings: LiveKitSettings) {
+  constructor(settings: LiveKitSettings | undefined) {
     const given = checkOptions(settings, 'settings', [
       ...GATEWAY_KEYS,
       ...CALL_KEYS.filter((key) => key !== 'room'),
@@ -77,7 +78,8 @@ export class GatewayClient {
 
   /** Posts JSON. Anything but a 2xx is an error that says whether to try again. */
   async post(path: string, body: object, call: CallChoices, streaming: boolean): Promise<InferenceResponse> {
-    const send = this.#transport(streaming ? FIRST_BYTE_MS : WHOLE_ANSWER_MS)
+    const timeoutMs = this.#timeoutMs ?? (streaming ? FIRST_BYTE_MS : WHOLE_ANSWER_MS)
+    const send = this.#transport(timeoutMs)
     const { headers, signal, ...inference } = call
     let response: InferenceResponse
     try {
@@ -89,10 +91,13 @@ export class GatewayClient {
         ...(signal === undefined ? {} : { signal }),
       })
     } catch (error) {
+      if (RoomhookError.isInstance(error) && error.code === 'TIMED_OUT') {
+        throw tookTooLong(`${error.message}; it may be at work on it, so set a longer timeoutMs`, timeoutMs)
+      }
       throw gatewayRequestError(path, error)
     }
     if (response.ok) return response
-    throw gatewayResponseError(path, response.status, response.headers, await response.json().catch(() => undefined))
+    throw gatewayResponseError(path, response, await response.text().catch(() => ''))
   }
 
   /** Opens a session. `retry`: whether nobody above tries again. */
@@ -111,7 +116,7 @@ export class GatewayClient {
         ...(retry ? {} : { retry: false as const }),
         ...(signal === undefined ? {} : { signal }),
       })
-      return new Session(socket)
+      return new Session(socket, `/${service}`)
     } catch (error) {
       throw gatewayRequestError(`/${service}`, error)
     }
@@ -125,7 +130,7 @@ export class GatewayClient {
       ...this.#gateway,
       ...this.#choices,
       ...(this.#fetch === undefined ? {} : { fetch: this.#fetch }),
-      timeoutMs: this.#timeoutMs ?? timeoutMs,
+      timeoutMs,
       retry: false,
     })
     this.#transports.set(timeoutMs, transport)

@@ -69,7 +69,7 @@ function none(kind: string): () => never {
   }
 }
 
-const standard = createProvider(new GatewayClient({}))
+const standard = createLiveKit()
 
 function make(argument?: string | LiveKitSettings): LanguageModel | LiveKitProvider {
   if (typeof argument === 'string') return standard(argument)
@@ -77,7 +77,12 @@ function make(argument?: string | LiveKitSettings): LanguageModel | LiveKitProvi
   if (argument === null || typeof argument !== 'object' || Array.isArray(argument)) {
     throw new ConfigError('CONFIG_INVALID', `livekit() takes a model's id or settings, got ${kindOf(argument)}`)
   }
-  return createProvider(new GatewayClient(argument))
+  return createLiveKit(argument)
+}
+
+/** A provider with settings of its own, by the name that the AI SDK's providers give it: as `livekit({ … })`. */
+export function createLiveKit(settings?: LiveKitSettings): LiveKitProvider {
+  return createProvider(new GatewayClient(settings))
 }
 
 /**

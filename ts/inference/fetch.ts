@@ -17,10 +17,11 @@ import {
   prepareCall,
 } from './call.js'
 import { limit } from './deadline.js'
+import { isQuota, peekFault, reportQuota } from './fault.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { warnDroppedOnce } from './headers.js'
 import { LastMerge } from './last-merge.js'
-import { type InferenceQuota, inferenceQuota, reportQuota } from './quota.js'
+import { type InferenceQuota, inferenceQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 
 /** Options of `inferenceFetch`. */
@@ -104,6 +105,7 @@ async function call(
   let refreshed = false
   for (let attempt = 1; ; ) {
     const outcome = await send(transport, prepared, token)
+    let final = false
     if (!('failure' in outcome)) {
       if (outcome.status === 401 && !refreshed && prepared.replayable) {
         refreshed = true
@@ -111,9 +113,13 @@ async function call(
         await discard(outcome)
         continue
       }
-      if (outcome.status === 429) reportQuota(inferenceQuota(outcome.headers))
+      if (outcome.status === 429 || outcome.status >= 500) {
+        const fault = await peekFault(outcome)
+        final = !fault.retryable
+        if (isQuota(fault)) reportQuota(fault, inferenceQuota(outcome.headers))
+      }
     }
-    const wait = waitAfter(transport, prepared, attempt, outcome)
+    const wait = final ? undefined : waitAfter(transport, prepared, attempt, outcome)
     if (wait === undefined) return finish(transport, prepared, outcome, attempt)
     if (!('failure' in outcome)) await discard(outcome)
     await pause(wait, prepared.signal)

@@ -7,10 +7,11 @@ import { log } from '../base/log.js'
 import { callNative, native } from '../base/native.js'
 import { checkInteger, checkOptions, checkStrings, invalid } from '../base/options.js'
 import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
+import { faultError, isQuota, readFault, reportQuota } from './fault.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, warnDropped } from './headers.js'
 import { LastMerge } from './last-merge.js'
-import { type InferenceQuota, inferenceQuota, reportQuota } from './quota.js'
+import { inferenceQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 import { InferenceSocket, type SocketOpened } from './socket.js'
 
@@ -76,8 +77,9 @@ interface Plan {
  *
  * @throws ConfigError `CONFIG_INVALID` for a wrong option or missing keys. ConnectionError `TIMED_OUT` when it was not
  * open in time, `TRANSPORT_FAILED` with `details.statusCode` when the gateway refused the upgrade (408, 429, 499 and 5xx
- * are retryable; `details.retryAfterMs` and `details.quota` are what it said about waiting and quotas) or without when it
- * closed or failed before it opened (retryable). ClosedError `ABORTED`.
+ * are retryable, but for a quota that waiting does not bring back; `details` has what it said: `type`, `code`,
+ * `category`, `hint`, `message`, `retryAfterMs`, `quota`, `requestId`) or without when it closed or failed before it opened
+ * (retryable). ClosedError `ABORTED`.
  */
 export async function inferenceSocket(options: InferenceSocketOptions): Promise<InferenceSocket> {
   const plan = checkPlan(options)
@@ -168,16 +170,12 @@ async function open(plan: Plan, token: string): Promise<Outcome> {
   )
   if (opened instanceof InferenceSocket) return { socket: opened }
   const headers = new Headers(opened.headers as [string, string][])
-  if (opened.status === 429) reportQuota(inferenceQuota(headers))
-  return {
-    error: errorOf(opened, inferenceQuota(headers), limits),
-    retryAfter: headers.get('retry-after') ?? undefined,
-  }
+  return { error: errorOf(opened, headers, limits), retryAfter: headers.get('retry-after') ?? undefined }
 }
 
 function errorOf(
-  { kind, status, retryable, message, retryAfterMs }: SocketOpened,
-  quota: InferenceQuota | undefined,
+  { kind, status, retryable, message, retryAfterMs, body }: SocketOpened,
+  headers: Headers,
   { connectTimeoutMs }: Plan['limits'],
 ): RoomhookError {
   if (kind === 'timeout') {
@@ -185,16 +183,13 @@ function errorOf(
     return new ConnectionError('TIMED_OUT', expected, { retryable, details: { timeoutMs: connectTimeoutMs } })
   }
   if (kind === 'refused') {
-    const details = {
-      statusCode: status,
-      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-      ...(quota === undefined ? {} : { quota }),
-    }
-    return new ConnectionError(
-      'TRANSPORT_FAILED',
-      `expected the inference gateway to open the socket, but it answered HTTP ${status}`,
-      { retryable, details },
-    )
+    const fault = readFault(status, body)
+    const quota = inferenceQuota(headers)
+    if (isQuota(fault)) reportQuota(fault, quota)
+    const expected = `expected the inference gateway to open the socket, but it answered HTTP ${status}`
+    const advice = fault.retryable ? 'try again later' : 'details say why, where it said so'
+    const requestId = headers.get('x-request-id')
+    return faultError('TRANSPORT_FAILED', [expected, advice], fault, { requestId, retryAfterMs, quota })
   }
   if (!retryable) return new ConfigError('CONFIG_INVALID', `the socket cannot be opened: ${message}`)
   return new ConnectionError('TRANSPORT_FAILED', `the inference gateway did not open the socket: ${message}`, {

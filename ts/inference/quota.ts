@@ -1,7 +1,5 @@
 // What the gateway says about quotas in the headers of a response. A missing or unreadable one is unknown, never zero.
 
-import { log } from '../base/log.js'
-
 /** Limits and usage: requests and tokens a minute, credits. Each is there only if the gateway said it. */
 export interface InferenceQuota {
   rpmLimit?: number
@@ -38,9 +36,4 @@ export function inferenceQuota(headers: Headers): InferenceQuota | undefined {
 export function quotaHeaders(quota: InferenceQuota): Record<string, string> {
   const told = FIELDS.filter(([field]) => quota[field] !== undefined)
   return Object.fromEntries(told.map(([field, name]) => [name, String(quota[field])]))
-}
-
-/** Says that the gateway answered 429, and what it said about quotas. */
-export function reportQuota(quota: InferenceQuota | undefined): void {
-  log.warn('the inference gateway asks for fewer requests', { ...quota })
 }

@@ -1,14 +1,15 @@
 // A language model behind the gateway's chat completions, as specification v3: one request per attempt, no retry of its
 // own (the AI SDK has the call's only retry layer), a stream that is read as fast as it is consumed.
 
-import { ConnectionError, RoomhookError } from '../../base/errors.js'
+import { RoomhookError } from '../../base/errors.js'
 import { checkText } from '../../base/options.js'
 import type { InferenceResponse } from '../../inference/fetch.js'
 import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
-import { type GatewayCallError, gatewayAnswerError, gatewayStreamError, isAbort } from '../gateway-error.js'
+import { brokenAnswer, gatewayPartError, gatewayRequestError, isAbort, saysFailure } from '../gateway-error.js'
 import { markLiveKitModel } from '../own-models.js'
 import type {
+  Content,
   LanguageCall,
   LanguageModel,
   LanguageResult,
@@ -19,8 +20,9 @@ import type {
 import { EventReader } from '../sse.js'
 import { type ChatOptions, chatOptions } from './options.js'
 import { chatRequest } from './request.js'
-import { answerContent, finishReason, responseFacts, usage, type WireCompletion } from './response.js'
+import { finishReason, firstChoice, givenReason, responseFacts, usage, type WireCompletion, words } from './response.js'
 import { ChatParts } from './stream.js'
+import { ToolCalls } from './tool-calls.js'
 
 const PATH = '/chat/completions'
 
@@ -40,35 +42,43 @@ export function chatModel(modelId: string, client: GatewayClient): LanguageModel
       const options = chatOptions(checkCall(call, 'prompt', 'an array of messages', Array.isArray).providerOptions)
       const { body, warnings } = chatRequest(modelId, call, options, false)
       const response = await post(call, options, body, false)
-      return { ...whole(await completionOf(response), response), request: { body }, warnings }
+      return { ...(await whole(response)), request: { body }, warnings }
     },
 
     async doStream(call: LanguageCall): Promise<LanguageStream> {
       const options = chatOptions(checkCall(call, 'prompt', 'an array of messages', Array.isArray).providerOptions)
       const { body, warnings } = chatRequest(modelId, call, options, true)
       const response = await post(call, options, body, true)
-      if (response.body === null) throw gatewayAnswerError('expected a stream, got an empty answer', undefined)
+      if (response.body === null) throw brokenAnswer('expected a stream, got an empty answer; ask again')
       const metadata = quotaMetadata(response)
       const head: StreamPart[] = [{ type: 'stream-start', warnings }]
-      const stream = chatStream(response.body, head, call, (part) =>
-        part.type === 'finish' ? { ...part, ...metadata } : part,
-      )
+      const put = (part: StreamPart) => head.push(part.type === 'finish' ? { ...part, ...metadata } : part)
+      const parts = new ChatParts(put, PATH, response.headers)
+      const stream = chatStream(response.body, head, call, parts)
       return { stream, request: { body }, response: { headers: Object.fromEntries(response.headers) } }
     },
   })
 }
 
-function whole(completion: WireCompletion, response: InferenceResponse): Omit<LanguageResult, 'request' | 'warnings'> {
-  if (completion.error !== null && completion.error !== undefined) throw gatewayStreamError(completion.error)
-  const answer = completion.choices?.[0]
-  if (answer?.message === undefined) {
-    throw gatewayAnswerError('expected an answer with a choice, got none; ask again', undefined)
+async function whole(response: InferenceResponse): Promise<Omit<LanguageResult, 'request' | 'warnings'>> {
+  const completion = await completionOf(response)
+  const choice = firstChoice(completion)
+  const message = choice?.message
+  if (typeof message !== 'object' || message === null) {
+    throw brokenAnswer('expected an answer with a choice, got none; ask again')
   }
-  const content = answerContent(answer.message)
-  const calledTools = content.some((part) => part.type === 'tool-call')
+  const { said, refused } = words(message)
+  const content: Content[] = [...said]
+  const tools = new ToolCalls((part) => {
+    if (part.type === 'tool-call') content.push(part)
+  })
+  // Each call is whole, whatever index it claims.
+  const calls = Array.isArray(message.tool_calls) ? (message.tool_calls as unknown[]) : []
+  for (const [index, call] of calls.entries()) tools.add(call && Object.assign({}, call, { index }))
+  if (!tools.end(true)) throw brokenAnswer('the gateway sent a tool call without a name; ask again')
   return {
     content,
-    finishReason: finishReason(answer.finish_reason, calledTools),
+    finishReason: finishReason(givenReason(choice?.finish_reason), tools.size > 0, refused),
     usage: usage(completion.usage),
     ...quotaMetadata(response),
     response: { ...responseFacts(completion), headers: Object.fromEntries(response.headers), body: completion },
@@ -76,15 +86,21 @@ function whole(completion: WireCompletion, response: InferenceResponse): Omit<La
 }
 
 async function completionOf(response: Response): Promise<WireCompletion> {
-  const value: unknown = await response.json().catch((cause: unknown) => {
-    throw isAbort(cause) ? cause : brokenAnswer(cause)
+  const text = await response.text().catch((cause: unknown) => {
+    throw brokenBody(cause)
   })
-  if (typeof value !== 'object' || value === null) throw brokenAnswer(undefined)
-  return value as WireCompletion
-}
-
-function brokenAnswer(cause: unknown): GatewayCallError {
-  return gatewayAnswerError('expected a JSON object as the answer; ask again', cause)
+  let value: WireCompletion | null = null
+  let cause: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    cause = error
+  }
+  if (typeof value !== 'object' || value === null) {
+    throw brokenAnswer('expected a JSON object as the answer; ask again', cause)
+  }
+  if (saysFailure(value)) throw gatewayPartError(PATH, text, response.headers)
+  return value
 }
 
 /** What the gateway said about quotas, for `providerMetadata.livekit.quota`. */
@@ -97,10 +113,9 @@ function chatStream(
   body: ReadableStream<Uint8Array>,
   queue: StreamPart[],
   call: LanguageCall,
-  last: (part: StreamPart) => StreamPart,
+  parts: ChatParts,
 ): ReadableStream<StreamPart> {
   const events = new EventReader(body)
-  const parts = new ChatParts((part) => queue.push(last(part)))
   let ended = false
   const advance = async () => {
     try {
@@ -111,7 +126,7 @@ function chatStream(
       ended = true
       void events.cancel(cause)
       if (call.abortSignal?.aborted === true) throw cause
-      if (!parts.complete) parts.fail(cause instanceof RoomhookError ? cause : brokenStream(cause))
+      if (!parts.complete) parts.fail(brokenBody(cause))
     }
     if (ended) parts.finish()
   }
@@ -128,7 +143,7 @@ function chatStream(
   )
 }
 
-function brokenStream(cause: unknown): ConnectionError {
-  const message = 'the connection broke in the middle of the answer; ask again'
-  return new ConnectionError('TRANSPORT_FAILED', message, { cause, retryable: true })
+function brokenBody(cause: unknown): unknown {
+  if (cause instanceof RoomhookError || isAbort(cause)) return gatewayRequestError(PATH, cause)
+  return brokenAnswer('the connection broke in the middle of the answer; ask again', cause)
 }

@@ -1,48 +1,61 @@
 // The chunks of a streamed answer as v3 parts. **Every part that starts ends, in order, and one `finish` comes last**,
 // also when the stream breaks: then an `error` part says so and the reason to finish is `error`.
 
-import { ConnectionError } from '../../base/errors.js'
-import { gatewayStreamError } from '../gateway-error.js'
+import { brokenAnswer, gatewayPartError, saysFailure } from '../gateway-error.js'
 import type { StreamPart, Usage } from '../spec.js'
-import { finishReason, responseFacts, toolMetadata, usage, type WireCompletion, type WireToolCall } from './response.js'
+import {
+  finishReason,
+  firstChoice,
+  givenReason,
+  responseFacts,
+  usage,
+  type WireCompletion,
+  type Words,
+  words,
+} from './response.js'
+import { ToolCalls } from './tool-calls.js'
 
 type Emit = (part: StreamPart) => void
-
-interface OpenTool {
-  id: string
-  name: string
-  input: string
-  extra: WireToolCall['extra_content']
-}
 
 /** Turns the chunks of one answer into parts. */
 export class ChatParts {
   readonly #emit: Emit
-  readonly #tools = new Map<number, OpenTool>()
-  #open: { kind: 'text' | 'reasoning'; id: string } | undefined
+  readonly #url: string
+  readonly #headers: Headers
+  readonly #tools: ToolCalls
+  #open: { type: Words['type']; id: string } | undefined
   #blocks = 0
   #announced = false
   #failed = false
+  #refused = false
   #reason: string | undefined
   #usage: Usage = usage(undefined)
 
-  constructor(emit: Emit) {
+  /** `url` and `headers` of the response are for its errors. */
+  constructor(emit: Emit, url: string, headers: Headers) {
     this.#emit = emit
+    this.#url = url
+    this.#headers = headers
+    this.#tools = new ToolCalls((part) => {
+      if (part.type === 'tool-input-start') this.#close()
+      emit(part)
+    })
   }
 
   /** Takes one event's data; true if it was the last. */
   event(data: string, raw: boolean): boolean {
     if (data.trim() === '[DONE]') return true
-    let chunk: WireCompletion
+    let chunk: WireCompletion | null
     try {
-      chunk = JSON.parse(data) as WireCompletion
+      chunk = JSON.parse(data) as WireCompletion | null
     } catch (cause) {
-      this.fail(new ConnectionError('TRANSPORT_FAILED', 'the gateway sent an event that is not JSON', { cause }))
+      this.fail(brokenAnswer('the gateway sent an event that is not JSON; ask again', cause))
       return true
     }
     if (raw) this.#emit({ type: 'raw', rawValue: chunk })
-    if (chunk.error !== null && chunk.error !== undefined) {
-      this.fail(gatewayStreamError(chunk.error))
+    if (typeof chunk !== 'object' || chunk === null) return false
+    if (saysFailure(chunk)) {
+      this.fail(gatewayPartError(this.#url, data, this.#headers))
       return true
     }
     this.#chunk(chunk)
@@ -63,82 +76,54 @@ export class ChatParts {
   /** Ends what is open, and the answer. */
   finish(): void {
     if (!this.#failed && this.#reason === undefined) {
-      this.fail(
-        new ConnectionError('TRANSPORT_FAILED', 'the stream ended in the middle of the answer; ask again', {
-          retryable: true,
-        }),
-      )
+      this.fail(brokenAnswer('the stream ended in the middle of the answer; ask again'))
+    } else if (!this.#failed && this.#reason === 'error') {
+      this.fail(brokenAnswer('the model stopped because of an error; ask again'))
     }
     this.#close()
-    for (const tool of this.#tools.values()) this.#endTool(tool)
+    if (!this.#tools.end(!this.#failed) && !this.#failed) {
+      this.fail(brokenAnswer('the gateway sent a tool call without a name; ask again'))
+    }
     this.#emit({
       type: 'finish',
       finishReason: this.#failed
         ? { unified: 'error', raw: this.#reason }
-        : finishReason(this.#reason, this.#tools.size > 0),
+        : finishReason(this.#reason, this.#tools.size > 0, this.#refused),
       usage: this.#usage,
     })
   }
 
   #chunk(chunk: WireCompletion): void {
-    if (!this.#announced) {
+    const facts = responseFacts(chunk)
+    // Some vendors begin with an event that names nothing.
+    if (!this.#announced && Object.keys(facts).length > 0) {
       this.#announced = true
-      this.#emit({ type: 'response-metadata', ...responseFacts(chunk) })
+      this.#emit({ type: 'response-metadata', ...facts })
     }
     if (chunk.usage !== null && chunk.usage !== undefined) this.#usage = usage(chunk.usage)
-    const choice = chunk.choices?.[0]
+    const choice = firstChoice(chunk)
     if (choice === undefined) return
     const { delta } = choice
-    if (delta !== undefined) {
-      this.#words('reasoning', delta.reasoning_content ?? delta.reasoning)
-      this.#words('text', delta.content)
-      for (const call of delta.tool_calls ?? []) this.#tool(call)
+    if (typeof delta === 'object' && delta !== null) {
+      const { said, refused } = words(delta)
+      for (const part of said) this.#say(part)
+      this.#refused ||= refused
+      if (Array.isArray(delta.tool_calls)) for (const call of delta.tool_calls as unknown[]) this.#tools.add(call)
     }
-    if (typeof choice.finish_reason === 'string') this.#reason = choice.finish_reason
+    this.#reason = givenReason(choice.finish_reason) ?? this.#reason
   }
 
-  #words(kind: 'text' | 'reasoning', delta: string | null | undefined): void {
-    if (typeof delta !== 'string' || delta === '') return
-    if (this.#open?.kind !== kind) {
+  #say({ type, text }: Words): void {
+    if (this.#open?.type !== type) {
       this.#close()
-      this.#open = { kind, id: `${kind}-${this.#blocks++}` }
-      this.#emit({ type: `${kind}-start`, id: this.#open.id })
+      this.#open = { type, id: `${type}-${this.#blocks++}` }
+      this.#emit({ type: `${type}-start`, id: this.#open.id })
     }
-    this.#emit({ type: `${kind}-delta`, id: this.#open.id, delta })
+    this.#emit({ type: `${type}-delta`, id: this.#open.id, delta: text })
   }
 
   #close(): void {
-    if (this.#open !== undefined) this.#emit({ type: `${this.#open.kind}-end`, id: this.#open.id })
+    if (this.#open !== undefined) this.#emit({ type: `${this.#open.type}-end`, id: this.#open.id })
     this.#open = undefined
-  }
-
-  #tool(call: WireToolCall): void {
-    // Some vendors leave the index out when there is one call, or when each call comes whole with an id of its own.
-    const index = call.index ?? (typeof call.id === 'string' ? this.#tools.size : this.#tools.size - 1)
-    let tool = this.#tools.get(index)
-    if (tool === undefined) {
-      this.#close()
-      tool = { id: call.id ?? `call_${index}`, name: call.function?.name ?? '', input: '', extra: undefined }
-      this.#tools.set(index, tool)
-      this.#emit({ type: 'tool-input-start', id: tool.id, toolName: tool.name })
-    }
-    tool.extra = call.extra_content ?? tool.extra
-    const delta = call.function?.arguments
-    if (typeof delta !== 'string' || delta === '') return
-    tool.input += delta
-    this.#emit({ type: 'tool-input-delta', id: tool.id, delta })
-  }
-
-  #endTool(tool: OpenTool): void {
-    this.#emit({ type: 'tool-input-end', id: tool.id })
-    // A call whose arguments were cut off must not run.
-    if (this.#failed) return
-    this.#emit({
-      type: 'tool-call',
-      toolCallId: tool.id,
-      toolName: tool.name,
-      input: tool.input === '' ? '{}' : tool.input,
-      ...toolMetadata(tool.extra),
-    })
   }
 }

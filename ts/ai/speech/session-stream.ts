@@ -13,8 +13,27 @@ export interface SessionWork<T> {
   send(): Promise<void>
   /** The next parts; `done` with the last ones. */
   receive(): Promise<{ parts: T[]; done: boolean }>
-  /** Gives the input back to whom it came from. */
-  cancelInput(reason: unknown): Promise<void>
+  /** What is sent; given back to whom it came from. */
+  input: ReadableStreamDefaultReader<unknown>
+}
+
+/** Takes the input and opens its session. The input first: nothing is opened for one that somebody else reads. */
+export async function openSession<T>(
+  input: ReadableStream<T>,
+  open: () => Promise<Session>,
+): Promise<{ input: ReadableStreamDefaultReader<T>; session: Session }> {
+  const reader = input.getReader()
+  try {
+    return { input: reader, session: await open() }
+  } catch (error) {
+    reader.cancel(error).catch(() => {})
+    throw error
+  }
+}
+
+/** Whether a value is a stream that can be read. */
+export function isFreeStream(value: unknown): boolean {
+  return value instanceof ReadableStream && !value.locked
 }
 
 /** See the top of the file. */
@@ -27,12 +46,11 @@ export function sessionStream<T>(work: SessionWork<T>): ReadableStream<T> {
     if (over) return
     over = true
     signal?.removeEventListener('abort', onAbort)
-    work.cancelInput(reason).catch(() => {})
+    work.input.cancel(reason).catch(() => {})
     void session.end()
   }
   // Only a failure to send matters to the reader; that everything was sent is the gateway's to answer.
-  const sending = work.send().then(() => new Promise<never>(() => {}))
-  sending.catch(() => {})
+  work.send().catch((error: unknown) => session.fail(error))
 
   return new ReadableStream<T>(
     {
@@ -48,7 +66,7 @@ export function sessionStream<T>(work: SessionWork<T>): ReadableStream<T> {
         try {
           for (const part of head.splice(0)) controller.enqueue(part)
           let { parts, done } = { parts: [] as T[], done: false }
-          while (parts.length === 0 && !done && !over) ({ parts, done } = await Promise.race([work.receive(), sending]))
+          while (parts.length === 0 && !done && !over) ({ parts, done } = await work.receive())
           if (over) return
           for (const part of parts) controller.enqueue(part)
           if (!done) return

@@ -1,8 +1,14 @@
 // One session on a socket of the gateway: JSON out, JSON in, an idle limit, and an end that always comes. A message that
 // is not an object with a type is ignored, as the protocol grows.
 
-import { ConnectionError } from '../../base/errors.js'
-import { sessionError } from '../gateway-error.js'
+import {
+  brokenAnswer,
+  type GatewayCallError,
+  gatewayPartError,
+  gatewayRequestError,
+  saysFailure,
+  tookTooLong,
+} from '../gateway-error.js'
 
 /** What a session needs of a socket; an `InferenceSocket` has it. */
 export interface Wire {
@@ -25,15 +31,21 @@ export interface ServerMessage {
 export const IDLE_MS = 30_000
 
 type Silence = 'quiet' | 'woken'
+type Received = { data: string | Uint8Array | undefined } | { broke: unknown } | { failed: unknown }
 
 /** See the top of the file. */
 export class Session {
   readonly #wire: Wire
-  #pending: Promise<string | Uint8Array | undefined> | undefined
-  #wake: (() => void) | undefined
+  readonly #url: string
+  /** Set while a receive of the wire is under way: it outlives a wait that a timer ended, and is the next one's. */
+  #receiving = false
+  #late: Received | undefined
+  #failure: { failed: unknown } | undefined
+  #settle: ((outcome: Received | Silence) => void) | undefined
 
-  constructor(wire: Wire) {
+  constructor(wire: Wire, url = '') {
     this.#wire = wire
+    this.#url = url
   }
 
   /** Sends a message as soon as there is room. On a socket that has ended it does nothing: receiving tells why. */
@@ -45,64 +57,86 @@ export class Session {
   /**
    * The next message; `quiet` after so many milliseconds without one (`undefined`: never), `woken` by `wake`; `undefined`
    * once the socket is closed.
-   * @throws the error that the gateway reports.
+   * @throws the error that the gateway reports, that the connection broke with, or that `fail` was given.
    */
   async next(quietMs: number | undefined): Promise<ServerMessage | Silence | undefined> {
     for (;;) {
-      const received = await this.#receive(quietMs)
+      const received = this.#failure ?? (await this.#receive(quietMs))
       if (typeof received === 'string') return received
+      if ('failed' in received) throw received.failed
+      if ('broke' in received) throw gatewayRequestError(this.#url, received.broke)
       if (received.data === undefined) return undefined
-      const message = parse(received.data)
-      if (message?.type === 'error') throw sessionError(message)
-      if (message !== undefined) return message
+      const text = typeof received.data === 'string' ? received.data : Buffer.from(received.data).toString()
+      const message = parse(text)
+      if (message === undefined) continue
+      if (saysFailure(message)) throw gatewayPartError(this.#url, text)
+      if (typeof message.type === 'string') return message as ServerMessage
     }
   }
 
   /** Ends a wait under way, because how long to wait has changed. */
   wake(): void {
-    this.#wake?.()
+    this.#settle?.('woken')
+  }
+
+  /** Ends a wait under way and every later one, because the input failed. */
+  fail(error: unknown): void {
+    this.#failure = { failed: error }
+    this.#settle?.(this.#failure)
   }
 
   /** Says that the session is over, and closes the socket. Never rejects. */
   async end(): Promise<void> {
-    this.#pending?.catch(() => {})
     this.#wire.send(JSON.stringify({ type: 'session.close' }))
     await this.#wire.close().catch(() => {})
   }
 
-  // A receive that a timer overtook stays pending, and is the next one's.
-  async #receive(quietMs: number | undefined): Promise<{ data: string | Uint8Array | undefined } | Silence> {
-    this.#pending ??= this.#wire.receive()
-    let timer: NodeJS.Timeout | undefined
-    const silence = new Promise<Silence>((resolve) => {
-      this.#wake = () => resolve('woken')
-      if (quietMs !== undefined) timer = setTimeout(() => resolve('quiet'), quietMs)
+  // No wait holds on to the receive under way, which may last for hours: whichever wait there is when it ends gets it.
+  #receive(quietMs: number | undefined): Promise<Received | Silence> {
+    return new Promise((resolve) => {
+      const timer = quietMs === undefined ? undefined : setTimeout(() => this.#settle?.('quiet'), quietMs)
+      this.#settle = (outcome) => {
+        clearTimeout(timer)
+        this.#settle = undefined
+        resolve(outcome)
+      }
+      const late = this.#late
+      this.#late = undefined
+      if (late !== undefined) this.#settle(late)
+      else if (!this.#receiving) this.#pull()
     })
-    try {
-      const received = await Promise.race([this.#pending.then((data) => ({ data })), silence])
-      if (typeof received === 'object') this.#pending = undefined
-      return received
-    } catch (error) {
-      this.#pending = undefined
-      throw error
-    } finally {
-      clearTimeout(timer)
-      this.#wake = undefined
+  }
+
+  #pull(): void {
+    this.#receiving = true
+    const arrived = (received: Received): void => {
+      this.#receiving = false
+      if (this.#settle === undefined) this.#late = received
+      else this.#settle(received)
     }
+    this.#wire.receive().then(
+      (data) => arrived({ data }),
+      (broke: unknown) => arrived({ broke }),
+    )
   }
 }
 
-function parse(data: string | Uint8Array): ServerMessage | undefined {
+/** The error of a session that is over before its work is done. */
+export function broken(how: string): GatewayCallError {
+  return brokenAnswer(`the inference gateway ${how}; try again`)
+}
+
+/** The error of a session in which nothing comes of what was sent. */
+export function silent(): GatewayCallError {
+  const message = `the inference gateway sent nothing for ${IDLE_MS} ms although an answer was due; check the model’s id`
+  return tookTooLong(message, IDLE_MS)
+}
+
+function parse(text: string): { type?: unknown; error?: unknown } | undefined {
   try {
-    const value: unknown = JSON.parse(typeof data === 'string' ? data : Buffer.from(data).toString())
-    const { type } = value as { type?: unknown }
-    return typeof type === 'string' ? (value as ServerMessage) : undefined
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null ? value : undefined
   } catch {
     return undefined
   }
-}
-
-/** The error of a session that did not do what was due. */
-export function broken(how: string): ConnectionError {
-  return new ConnectionError('TRANSPORT_FAILED', `the inference gateway ${how}; try again`, { retryable: true })
 }

@@ -77,9 +77,16 @@ export interface SpeechResult {
   response: SessionResponse
 }
 
+/** A piece of the text that a speech model is given. */
+export interface SpokenText {
+  type: 'text'
+  text: string
+  voice?: string
+}
+
 /** A streaming call of a speech model. */
 export interface SpeechStreamCall extends Call {
-  text: ReadableStream<{ type: 'text'; text: string; voice?: string }>
+  text: ReadableStream<SpokenText>
   voice?: string
   outputFormat?: AudioFormat
   instructions?: string

@@ -8,9 +8,17 @@ import type { GatewayClient } from '../client.js'
 import { markLiveKitModel } from '../own-models.js'
 import type { Warning } from '../spec.js'
 import { Sentences } from './sentences.js'
-import { broken, IDLE_MS, type ServerMessage, type Session } from './session.js'
-import { sessionStream } from './session-stream.js'
-import type { SpeechCall, SpeechModel, SpeechPart, SpeechResult, SpeechStream, SpeechStreamCall } from './spec.js'
+import { broken, IDLE_MS, type ServerMessage, type Session, silent } from './session.js'
+import { isFreeStream, openSession, sessionStream } from './session-stream.js'
+import type {
+  SpeechCall,
+  SpeechModel,
+  SpeechPart,
+  SpeechResult,
+  SpeechStream,
+  SpeechStreamCall,
+  SpokenText,
+} from './spec.js'
 import { checkRate, type SpeechOptions, speechOptions, splitModelId } from './speech-options.js'
 import { writeWav } from './wav.js'
 
@@ -21,7 +29,7 @@ export function speechModel(modelId: string, client: GatewayClient): SpeechModel
   const { id, detail } = splitModelId(checkText(modelId, 'modelId'))
 
   async function open(call: SpeechStreamCall, retry: boolean): Promise<SpeechStream> {
-    checkCall(call, 'text', 'a ReadableStream', (text) => text instanceof ReadableStream)
+    checkCall(call, 'text', 'a ReadableStream that is not locked to a reader', isFreeStream)
     const options = speechOptions(call.providerOptions)
     const rate = outputRate(call, options)
     const { voice = detail, language } = call
@@ -35,8 +43,8 @@ export function speechModel(modelId: string, client: GatewayClient): SpeechModel
       extra: options.extra ?? {},
     }
     const choices = { headers: call.headers, signal: call.abortSignal, ...callChoices(options) }
-    const session = await client.open('tts', id, choices, retry)
-    return { stream: speech(call, session, create, rate), response: { timestamp: new Date(), modelId } }
+    const opened = await openSession(call.text, () => client.open('tts', id, choices, retry))
+    return { stream: speech(call, opened, create, rate), response: { timestamp: new Date(), modelId } }
   }
 
   return markLiveKitModel({
@@ -69,13 +77,14 @@ export function speechModel(modelId: string, client: GatewayClient): SpeechModel
 
 function speech(
   call: SpeechStreamCall,
-  session: Session,
+  { session, input }: { session: Session; input: ReadableStreamDefaultReader<SpokenText> },
   create: ServerMessage,
   rate: number,
 ): ReadableStream<SpeechPart> {
-  const text = call.text.getReader()
   let inputCharacters = 0
   let flushed = false
+  // When the text was all sent, or audio came last: other messages do not lengthen the wait.
+  let sinceMs = 0
   const say = async (transcript: string | undefined, voice: string | undefined) => {
     if (transcript === undefined) return
     inputCharacters += transcript.length
@@ -96,7 +105,7 @@ function speech(
       await session.send(create)
       const sentences = new Sentences()
       let voice: string | undefined
-      for (let part = await text.read(); !part.done; part = await text.read()) {
+      for (let part = await input.read(); !part.done; part = await input.read()) {
         if (part.value.voice !== voice) await say(sentences.rest(), voice)
         voice = part.value.voice
         for (const sentence of sentences.push(part.value.text)) await say(sentence, voice)
@@ -104,17 +113,19 @@ function speech(
       await say(sentences.rest(), voice)
       await session.send({ type: 'session.flush' })
       flushed = true
+      sinceMs = Date.now()
       session.wake()
     },
     async receive() {
       // While the text is still being written, silence is the writer's.
-      const message = await session.next(flushed ? IDLE_MS : undefined)
+      const message = await session.next(flushed ? Math.max(0, sinceMs + IDLE_MS - Date.now()) : undefined)
       if (message === 'woken') return { parts: [], done: false }
-      if (message === 'quiet') throw broken(`sent nothing for ${IDLE_MS} ms`)
+      if (message === 'quiet') throw silent()
       if (message === undefined || message.type === 'session.closed')
         throw broken('closed the session before it was done')
       const parts: SpeechPart[] = call.includeRawChunks === true ? [{ type: 'raw', rawValue: message }] : []
       if (message.type === 'output_audio' && typeof message.audio === 'string') {
+        sinceMs = Date.now()
         const audio = new Uint8Array(Buffer.from(message.audio, 'base64'))
         parts.push({ type: 'audio', audio, audioFormat: { type: 'audio/pcm', rate } })
       }
@@ -122,7 +133,7 @@ function speech(
       if (done) parts.push({ type: 'finish', usage: { inputCharacters } })
       return { parts, done }
     },
-    cancelInput: (reason) => text.cancel(reason),
+    input,
   })
 }
 

@@ -57,6 +57,11 @@ export class TranscriptCollector {
     return this.#confirmed || this.#heardAfterInput
   }
 
+  /** Whether silence now is the end of the result: also when everything was heard while the input still ran. */
+  get mayEnd(): boolean {
+    return this.mayClose || this.transcript.segments.length > 0
+  }
+
   /** Takes a message; what it amounts to. */
   take(message: ServerMessage): TranscriptEvent | undefined {
     if (message.type === 'session.finalized') {

@@ -1,12 +1,12 @@
 // Transcription models behind the gateway's /stt socket: a file in one go, or audio as it comes; one session a call.
 
 import { ConfigError } from '../../base/errors.js'
-import { checkText } from '../../base/options.js'
+import { checkText, invalid } from '../../base/options.js'
 import { callChoices, checkCall } from '../call-options.js'
 import type { GatewayClient } from '../client.js'
 import { markLiveKitModel } from '../own-models.js'
-import { broken, type Session } from './session.js'
-import { sessionStream } from './session-stream.js'
+import { broken, type Session, silent } from './session.js'
+import { isFreeStream, openSession, sessionStream } from './session-stream.js'
 import type {
   AudioFormat,
   TranscriptionCall,
@@ -28,14 +28,14 @@ export function transcriptionModel(modelId: string, client: GatewayClient): Tran
   const { id, detail } = splitModelId(checkText(modelId, 'modelId'))
 
   async function open(call: TranscriptionStreamCall, retry: boolean): Promise<TranscriptionStream> {
-    checkCall(call, 'audio', 'a ReadableStream', (audio) => audio instanceof ReadableStream)
+    checkCall(call, 'audio', 'a ReadableStream that is not locked to a reader', isFreeStream)
     const options = transcriptionOptions(call.providerOptions)
     const { extra = {}, settleMs, language = detail } = options
     const settings = { model: id, language, rate: pcmRate(call.inputAudioFormat), extra }
     const choices = { headers: call.headers, signal: call.abortSignal, ...callChoices(options) }
-    const session = await client.open('stt', id, choices, retry)
+    const opened = await openSession(call.audio, () => client.open('stt', id, choices, retry))
     const response = { timestamp: new Date(), modelId }
-    return { stream: transcription(call, settings, session, settleMs), response }
+    return { stream: transcription(call, settings, opened, settleMs), response }
   }
 
   return markLiveKitModel({
@@ -62,12 +62,13 @@ export function transcriptionModel(modelId: string, client: GatewayClient): Tran
 function transcription(
   call: TranscriptionStreamCall,
   settings: TranscriptionSettings,
-  session: Session,
+  { session, input }: { session: Session; input: ReadableStreamDefaultReader<Uint8Array | string> },
   settleMs: number | undefined,
 ): ReadableStream<TranscriptionPart> {
-  const audio = call.audio.getReader()
   const collector = new TranscriptCollector()
   let bytes = 0
+  // When the input ended, or the last message about it came: other messages do not lengthen the wait.
+  let sinceMs = 0
   const finish = (): TranscriptionPart => {
     const { text, segments, language } = collector.transcript
     const durationInSeconds = bytes / 2 / settings.rate
@@ -79,33 +80,42 @@ function transcription(
     head: [{ type: 'stream-start', warnings: [] }],
     async send() {
       await openTranscription(session, settings)
-      for (let chunk = await audio.read(); !chunk.done; chunk = await audio.read()) {
+      for (let chunk = await input.read(); !chunk.done; chunk = await input.read()) {
         const base64 = typeof chunk.value === 'string' ? chunk.value : toBase64(chunk.value)
         bytes += Buffer.byteLength(base64, 'base64')
         await session.send({ type: 'input_audio', audio: base64 })
       }
       await session.send({ type: 'session.finalize' })
       collector.inputEnded = true
+      sinceMs = Date.now()
       session.wake()
     },
     async receive() {
-      const message = await session.next(collector.patience(settleMs))
+      const patience = collector.patience(settleMs)
+      const left = patience === undefined ? undefined : Math.max(0, sinceMs + patience - Date.now())
+      const message = await session.next(left)
       if (message === 'woken') return { parts: [], done: false }
-      if (message === 'quiet') return { parts: [finish()], done: true }
+      if (message === 'quiet') {
+        // A gateway that said nothing of what it heard has not heard silence: it has not answered.
+        if (!collector.mayEnd) throw silent()
+        return { parts: [finish()], done: true }
+      }
       if (message === undefined || message.type === 'session.closed') {
         if (!collector.mayClose) throw broken('closed the session before it was done')
         return { parts: [finish()], done: true }
       }
       const parts: TranscriptionPart[] = call.includeRawChunks === true ? [{ type: 'raw', rawValue: message }] : []
+      if (/^session\.finalized$|_transcript$/.test(message.type)) sinceMs = Date.now()
       const event = collector.take(message)
       if (event !== undefined) parts.push(event)
       return { parts, done: false }
     },
-    cancelInput: (reason) => audio.cancel(reason),
+    input,
   })
 }
 
 function toBase64(bytes: Uint8Array): string {
+  if (!ArrayBuffer.isView(bytes)) throw invalid('call.audio', 'a stream of bytes or base64', bytes)
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('base64')
 }
 
