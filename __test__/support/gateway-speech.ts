@@ -46,6 +46,8 @@ export interface RecordedSession {
   audioBytes: number
   /** Text received (tts). */
   text: string
+  /** Says one more thing to the client. */
+  say?(message: SessionMessage): void
 }
 
 function say(socket: ServerSocket, message: SessionMessage): void {
@@ -55,6 +57,7 @@ function say(socket: ServerSocket, message: SessionMessage): void {
 /** One /stt session's reaction to a message. */
 export function sttSession(socket: ServerSocket, script: SttScript, session: RecordedSession) {
   let rate = 16_000
+  session.say = (message) => say(socket, message)
   const interim = [...(script.interim ?? [])]
   return (message: SessionMessage): void => {
     session.messages.push(message)

@@ -49,7 +49,9 @@ export class ToolCalls {
     const piece = pieceOf(given)
     if (piece === undefined) return
     const found = this.#find(piece)
-    const call = found !== undefined && !begins(piece, found) ? found : this.#begin(piece)
+    const isNew = found === undefined || begins(piece, found)
+    const call = isNew ? this.#begin(piece) : found
+    if (isNew && found?.renamed === true) piece.name ??= found.name
     this.#last = call
     if (piece.id !== undefined) {
       call.wireId ??= piece.id
