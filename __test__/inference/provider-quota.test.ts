@@ -224,6 +224,14 @@ describe.each(MAJORS)('with ai %i', (major) => {
     expect([error.message, error.stack, JSON.stringify(error), JSON.stringify(records)].join()).not.toContain(prompt)
   })
 
+  test('F-A6: a token that the gateway repeats is cut out of what the error keeps', async () => {
+    await using gateway = await startGateway()
+    gateway.faults.push({ status: 401, times: 2, body: { error: { message: 'bad token eyJhbGciOi.eyJpc3Mi.c2ln' } } })
+    const error = await failure(sdk.ai.generateText({ model: providerFor(gateway)('m'), prompt }))
+    expect(error.details?.message).toBe('bad token [hidden]')
+    expect(error.responseBody).not.toContain('eyJ')
+  })
+
   test('F-A6: the sentence of a refused upgrade and of a session are on the error too', async () => {
     await using gateway = await startGateway()
     const body = { error: { message: 'no such voice' } }

@@ -5,6 +5,11 @@ use napi_derive::napi;
 use crate::inference::fault;
 use crate::node::convert;
 use crate::node::error::throw;
+use crate::redact::scrub;
+
+/// The longest body and the longest sentence that are kept, in characters.
+const MAX_BODY: usize = 16_384;
+const MAX_SENTENCE: usize = 1_024;
 
 /// A failure that the gateway told of. A field that it did not send is absent.
 #[napi(object)]
@@ -46,9 +51,13 @@ pub fn read_inference_fault(status: Option<f64>, body: String) -> napi::Result<I
         category: fault.category,
         quota_type: fault.quota_type,
         remaining_limit: fault.remaining_limit,
-        hint: fault.hint,
-        message: fault.message,
+        hint: fault.hint.map(|hint| kept(&hint, MAX_SENTENCE)),
+        message: fault.message.map(|message| kept(&message, MAX_SENTENCE)),
         retryable: fault.retryable,
-        body: fault.body,
+        body: kept(&body, MAX_BODY),
     })
+}
+
+fn kept(text: &str, limit: usize) -> String {
+    scrub(text).chars().take(limit).collect()
 }
