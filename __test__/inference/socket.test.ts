@@ -188,6 +188,22 @@ describe('messages', () => {
     expect(socket.droppedMessages).toBe(0)
   })
 
+  test('a wait can be abandoned, and what comes after is the next wait’s', async () => {
+    await using server = await echoServer()
+    await using socket = await inferenceSocket({ service: 'eot', baseURL: server.url, ...keys })
+    const abort = new AbortController()
+    const waiting = socket.receive({ signal: abort.signal })
+    abort.abort()
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError', code: 'ABORTED' })
+    await expect(socket.ready({ signal: abort.signal })).rejects.toMatchObject({ code: 'ABORTED' })
+    for (const message of ['one', 'two']) socket.send(message)
+    expect([await socket.receive(), await socket.receive({ signal: undefined })]).toEqual(['one', 'two'])
+    for (const options of [null, 5, { signal: 5 }, { singal: abort.signal }]) {
+      await expect(socket.receive(options as never)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+      await expect(socket.ready(options as never)).rejects.toMatchObject({ code: 'CONFIG_INVALID' })
+    }
+  })
+
   test('a full queue refuses a message and counts it', async () => {
     // The server upgrades and never reads again.
     await using server = await tcpServer((socket) => upgrade(socket, () => socket.pause()))

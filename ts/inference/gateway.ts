@@ -11,13 +11,13 @@ export interface GatewayOptions {
    * The gateway's base URL (`http`, `https`, `ws` or `wss`, without credentials, query and fragment). Default:
    * `LIVEKIT_INFERENCE_URL`, else LiveKit's gateway (staging, if `LIVEKIT_URL` is a staging one).
    */
-  baseURL?: string
+  baseURL?: string | undefined
   /** Default: `LIVEKIT_INFERENCE_API_KEY`, else `LIVEKIT_API_KEY`. */
-  apiKey?: string
+  apiKey?: string | undefined
   /** Default: `LIVEKIT_INFERENCE_API_SECRET`, else `LIVEKIT_API_SECRET`. */
-  apiSecret?: string
+  apiSecret?: string | undefined
   /** How long a token lives, 10 to 86400 seconds. Default: 600. */
-  tokenTtlSeconds?: number
+  tokenTtlSeconds?: number | undefined
 }
 
 /** The names of `GatewayOptions`, for the check of an options object that includes them. */

@@ -1,9 +1,10 @@
 // An open socket of the gateway, pulled by its reader: what is not read makes the gateway wait. It refuses to lose a
 // received message, and to hang while it closes.
 
+import { checkSignal, withSignal } from '../base/abort.js'
 import { ConfigError, ConnectionError } from '../base/errors.js'
 import { awaitNative, callNative, type native } from '../base/native.js'
-import { checkInteger, checkString, invalid } from '../base/options.js'
+import { checkInteger, checkOptions, checkString, invalid } from '../base/options.js'
 
 /** How a socket ended. */
 export interface InferenceSocketEnd {
@@ -15,6 +16,19 @@ export interface InferenceSocketEnd {
   /** The gateway's close code, if it sent one. */
   code?: number
 }
+
+/** How long a wait of a socket lasts at most. */
+export interface WaitOptions {
+  /** Abandons the wait. */
+  signal?: AbortSignal | undefined
+}
+
+function signalOf(options: WaitOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined
+  return checkSignal(checkOptions(options, 'options', ['signal']).signal, 'options.signal')
+}
+
+const nothing = (): void => undefined
 
 /** What the core answers to a message that is larger than the queue. */
 const TOO_LARGE = 3
@@ -84,9 +98,10 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   /**
    * Waits until there is room for a message, for the one that was refused last if there was one: `false` when the socket
    * has ended instead.
+   * @throws ClosedError `ABORTED`.
    */
-  ready(): Promise<boolean> {
-    return awaitNative(() => this.#handle.ready())
+  async ready(options?: WaitOptions): Promise<boolean> {
+    return awaitNative(() => withSignal(signalOf(options), () => this.#handle.ready(), nothing))
   }
 
   /** How many messages were not sent because the queue was full. */
@@ -95,10 +110,13 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
   }
 
   /**
-   * The next message; `undefined` once the socket has been closed by either side and everything is read.
+   * The next message; `undefined` once the socket has been closed by either side and everything is read. A message that
+   * comes after an abort is the next call's.
    * @throws ConnectionError `TIMED_OUT` (the gateway answered no ping) or `TRANSPORT_FAILED` (the connection broke).
+   * ClosedError `ABORTED`.
    */
-  async receive(): Promise<string | Uint8Array | undefined> {
+  async receive(options?: WaitOptions): Promise<string | Uint8Array | undefined> {
+    const signal = signalOf(options)
     while (this.#next >= this.#inbox.length) {
       if (this.#bell === undefined) {
         const messages = callNative(() => this.#handle.take())
@@ -106,7 +124,8 @@ export class InferenceSocket implements AsyncIterable<string | Uint8Array>, Asyn
         if (messages.length === 0) this.#wait()
         else this.#fill(messages)
       }
-      if (this.#bell !== undefined) await this.#bell.rung
+      const bell = this.#bell
+      if (bell !== undefined) await withSignal(signal, () => bell.rung, nothing)
     }
     return this.#inbox[this.#next++]
   }
