@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine_support::{
-    engine, event, hear_tone, join, join_with, listen, microphone, options, play, soon, source,
-    subscribed, ten_ms, tone, Ear, Heard, RATE,
+    engine, event, hear_tone, join, join_with, listen, microphone, options, play, publishing, soon,
+    source, subscribed, taking_back, ten_ms, tone, Ear, Heard, RATE,
 };
 use roomhook::engine::{
     AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, EngineAudioSource,
@@ -36,7 +36,7 @@ async fn pair(server: &LiveKitServer, room: &str) -> Pair {
     let mut listener = join(server, room, "listener").await;
     let source = source(1_000);
     let track = source.create_track("voice").expect("a track");
-    let publishing = speaker.room.publish_track(track.as_ref(), microphone());
+    let publishing = publishing(&*speaker.room, &track, microphone());
     let publication = soon("publishing", publishing).await.expect("published");
     play(source.clone());
     let heard = subscribed(&mut listener).await;
@@ -117,7 +117,7 @@ async fn muting_unsubscribing_and_unpublishing_reach_the_other_side() {
     assert!(pair.track.set_enabled(false).is_err(), "not theirs");
     assert!(pair.publication.set_subscribed(true).is_err(), "ours");
 
-    let leaving = pair.speaker.room.unpublish_track(&sid, true);
+    let leaving = taking_back(&*pair.speaker.room, &sid);
     soon("unpublishing", leaving).await.expect("unpublished");
     let gone = event("the end of it", &mut pair.listener, |event| match event {
         EngineEvent::TrackUnpublished { sid, .. } => Some(sid),
@@ -138,7 +138,7 @@ async fn a_track_is_subscribed_on_demand_and_its_stream_ends_with_the_subscripti
     let speaker = join(&server, "demand", "speaker").await;
     let source = source(1_000);
     let track = source.create_track("voice").expect("a track");
-    let publishing = speaker.room.publish_track(track.as_ref(), microphone());
+    let publishing = publishing(&*speaker.room, &track, microphone());
     let _publication = publishing.await.expect("published");
     play(source);
     let publication = event("the publication", &mut listener, |event| match event {
@@ -227,10 +227,10 @@ async fn sound_that_would_abort_the_process_is_refused_and_the_room_goes_on() {
     let refused = pair.heard.audio_stream(none, ear).err();
     assert!(matches!(refused, Some(EngineError::Invalid(_))));
     for sid in ["", "PA_x", "voice"] {
-        let refused = pair.speaker.room.unpublish_track(sid, true).await;
+        let refused = taking_back(&*pair.speaker.room, sid).await;
         assert!(matches!(refused, Err(EngineError::Invalid(_))), "{sid}");
     }
-    let unknown = pair.speaker.room.unpublish_track("TR_unheard", true).await;
+    let unknown = taking_back(&*pair.speaker.room, "TR_unheard").await;
     assert!(matches!(unknown, Err(EngineError::Refused(_))));
     let publish = |source| PublishOptions {
         source: Some(source),
@@ -239,11 +239,11 @@ async fn sound_that_would_abort_the_process_is_refused_and_the_room_goes_on() {
     let other = pair.source.create_track("other").expect("a second track");
     let room = &pair.speaker.room;
     for (track, options) in [
-        (pair.track.as_ref(), publish(2)),
-        (pair.heard.as_ref(), publish(2)),
-        (other.as_ref(), publish(9)),
+        (&pair.track, publish(2)),
+        (&pair.heard, publish(2)),
+        (&other, publish(9)),
     ] {
-        let refused = room.publish_track(track, options).await.err();
+        let refused = publishing(&**room, track, options).await.err();
         assert!(matches!(refused, Some(EngineError::Invalid(_))));
     }
     let (ear, mut frames) = Ear::new();

@@ -6,7 +6,10 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use engine_support::{end, engine, join, microphone, play, soon, source, subscribed, ten_ms, Ear};
+use engine_support::{
+    end, engine, join, microphone, play, publishing, soon, source, subscribed, taking_back, ten_ms,
+    Ear,
+};
 use roomhook::engine::{Connected, EngineRoom, NativeEngine};
 use support::LiveKitServer;
 
@@ -111,7 +114,7 @@ enum Leave {
 async fn publish_and(agent: &Connected, leave: Leave) {
     let track = source(1_000).create_track("voice").expect("a track");
     let room: &dyn EngineRoom = agent.room.as_ref();
-    let publishing = room.publish_track(track.as_ref(), microphone());
+    let publishing = publishing(room, &track, microphone());
     if matches!(leave, Leave::Publishing) {
         let (published, left) = tokio::join!(publishing, room.disconnect());
         published.expect("published");
@@ -120,7 +123,7 @@ async fn publish_and(agent: &Connected, leave: Leave) {
     let publication = publishing.await.expect("published");
     if matches!(leave, Leave::TakingBack) {
         let sid = &publication.info().sid;
-        let (back, left) = tokio::join!(room.unpublish_track(sid, true), room.disconnect());
+        let (back, left) = tokio::join!(taking_back(room, sid), room.disconnect());
         back.expect("taken back");
         return left.expect("left");
     }
@@ -131,7 +134,7 @@ async fn publish_and(agent: &Connected, leave: Leave) {
 async fn listen(server: &LiveKitServer, agent: &Connected, name: &str) {
     let source = source(1_000);
     let track = source.create_track("voice").expect("a track");
-    let publishing = agent.room.publish_track(track.as_ref(), microphone());
+    let publishing = publishing(&*agent.room, &track, microphone());
     let _publication = publishing.await.expect("published");
     let playing = play(source);
     let mut other = join(server, name, "other").await;

@@ -16,6 +16,23 @@ fn refusal(path: &Path) -> String {
     }
 }
 
+#[allow(unsafe_code)]
+fn load_elsewhere(path: &Path) -> libloading::Library {
+    // SAFETY: the pinned library's initialisers need nothing from the caller.
+    unsafe { libloading::Library::new(path) }.expect("loaded by somebody else")
+}
+
+/// How many images of the library are in this process.
+fn images() -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("Linux");
+    let files = maps
+        .lines()
+        .filter_map(|line| line.split_once('/'))
+        .map(|(_, path)| path)
+        .filter(|path| path.contains("liblivekit_ffi.so"));
+    files.collect::<std::collections::BTreeSet<_>>().len()
+}
+
 /// One test, because the environment and the loaded library belong to the whole process.
 #[test]
 fn only_the_pinned_library_is_loaded_and_a_refusal_can_be_mended() {
@@ -48,8 +65,12 @@ fn only_the_pinned_library_is_loaded_and_a_refusal_can_be_mended() {
     let damaged = refusal(&path);
     assert!(damaged.contains("expected SHA-256"), "{damaged}");
 
+    // F-R13: somebody else in this process uses that very file.
+    let other = load_elsewhere(&real);
     std::env::set_var(VARIABLE, &real);
     NativeEngine::load().expect("the real one is loaded");
+    assert_eq!(images(), 2, "an image of our own");
+    drop(other);
     std::env::set_var(VARIABLE, &path);
     NativeEngine::load().expect("and stays loaded");
     assert_eq!(

@@ -7,8 +7,8 @@ mod support;
 use std::time::Duration;
 
 use bytes::Bytes;
-use engine_support::{end, event, join, soon};
-use roomhook::engine::{Connected, DataPacket, EngineError, EngineEvent};
+use engine_support::{end, event, join, simulating, soon};
+use roomhook::engine::{Connected, DataPacket, EngineError, EngineEvent, RoomRequest};
 use support::LiveKitServer;
 
 const CLIENT_INITIATED: i32 = 1;
@@ -39,7 +39,8 @@ async fn data_flows(from: &Connected, to: &mut Connected) {
         topic: None,
         destination_identities: Vec::new(),
     };
-    from.room.publish_data(packet).await.expect("sent");
+    let sending = from.room.request(RoomRequest::PublishData(packet));
+    sending.await.expect("sent");
     let payload = event("the data", to, |event| match event {
         EngineEvent::DataReceived { payload, .. } => Some(payload),
         _ => None,
@@ -55,7 +56,7 @@ async fn a_room_survives_every_simulated_fault_and_data_flows_after() {
         let room = format!("fault-{scenario}");
         let mut faulty = join(&server, &room, "faulty").await;
         let mut other = join(&server, &room, "other").await;
-        let simulating = faulty.room.simulate_scenario(scenario);
+        let simulating = simulating(&*faulty.room, scenario);
         soon("the simulation", simulating).await.expect("simulated");
         reconnected(&mut faulty).await;
         // A full reconnection joins anew; the other must see the newcomer before it can be heard.
@@ -70,18 +71,10 @@ async fn a_room_survives_every_simulated_fault_and_data_flows_after() {
 async fn a_server_that_sends_us_away_ends_the_room() {
     let server = LiveKitServer::start();
     let mut agent = join(&server, "leave", "agent").await;
-    agent
-        .room
-        .simulate_scenario(SPEAKER)
-        .await
-        .expect("no fault");
-    agent
-        .room
-        .simulate_scenario(SERVER_LEAVE)
-        .await
-        .expect("asked");
+    simulating(&*agent.room, SPEAKER).await.expect("no fault");
+    simulating(&*agent.room, SERVER_LEAVE).await.expect("asked");
     assert_eq!(end(&mut agent).await, SERVER_SHUTDOWN);
-    let closed = agent.room.simulate_scenario(SPEAKER).await;
+    let closed = simulating(&*agent.room, SPEAKER).await;
     assert!(matches!(closed, Err(EngineError::Closed(_))));
     agent.room.disconnect().await.expect("harmless");
 }
@@ -90,11 +83,7 @@ async fn a_server_that_sends_us_away_ends_the_room() {
 async fn a_room_can_be_left_while_it_reconnects_without_hope() {
     let server = LiveKitServer::start();
     let mut agent = join(&server, "tls", "agent").await;
-    agent
-        .room
-        .simulate_scenario(FORCE_TLS)
-        .await
-        .expect("asked");
+    simulating(&*agent.room, FORCE_TLS).await.expect("asked");
     event("the reconnection", &mut agent, |event| match event {
         EngineEvent::Reconnecting => Some(()),
         _ => None,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use engine_support::{announced, end, engine, event, join, options, soon};
-use roomhook::engine::{DataPacket, EngineError, EngineEvent, RoomEngine};
-use serde_json::Value;
+use roomhook::engine::{DataPacket, EngineError, EngineEvent, EngineRoom, RoomEngine, RoomRequest};
+use serde_json::{json, Value};
 use support::LiveKitServer;
 
 const CLIENT_INITIATED: i32 = 1;
@@ -47,7 +47,11 @@ async fn two_participants_see_each_other_and_exchange_data() {
         topic: Some("greeting".into()),
         destination_identities: vec!["first".into()],
     };
-    second.room.publish_data(packet).await.expect("sent");
+    second
+        .room
+        .request(RoomRequest::PublishData(packet))
+        .await
+        .expect("sent");
     let received = event("the data", &mut first, |event| match event {
         EngineEvent::DataReceived {
             identity,
@@ -81,7 +85,11 @@ async fn descriptions_of_the_local_participant_reach_the_others() {
     let mut watcher = join(&server, "described", "watcher").await;
     let agent = join(&server, "described", "agent").await;
     announced(&mut watcher, "agent").await;
-    agent.room.set_metadata("busy").await.expect("set");
+    agent
+        .room
+        .request(RoomRequest::SetMetadata("busy".into()))
+        .await
+        .expect("set");
     let metadata = event("the metadata", &mut watcher, |event| match event {
         EngineEvent::ParticipantMetadataChanged { identity, metadata } => {
             Some((identity, metadata))
@@ -90,7 +98,11 @@ async fn descriptions_of_the_local_participant_reach_the_others() {
     })
     .await;
     assert_eq!(metadata, ("agent".into(), "busy".into()));
-    agent.room.set_name("Agent Smith").await.expect("set");
+    agent
+        .room
+        .request(RoomRequest::SetName("Agent Smith".into()))
+        .await
+        .expect("set");
     let name = event("the name", &mut watcher, |event| match event {
         EngineEvent::ParticipantNameChanged { name, .. } => Some(name),
         _ => None,
@@ -100,7 +112,7 @@ async fn descriptions_of_the_local_participant_reach_the_others() {
     let attributes = HashMap::from([("mood".to_owned(), "calm".to_owned())]);
     agent
         .room
-        .set_attributes(attributes.clone())
+        .request(RoomRequest::SetAttributes(attributes.clone()))
         .await
         .expect("set");
     let changed = event("the attributes", &mut watcher, |event| match event {
@@ -128,7 +140,7 @@ async fn what_the_server_refuses_is_an_error_with_its_reason() {
     let server = LiveKitServer::start();
     let agent = join(&server, "refusing", "agent").await;
     let long = "x".repeat(100_000);
-    let refused = agent.room.set_name(&long).await;
+    let refused = agent.room.request(RoomRequest::SetName(long)).await;
     assert!(matches!(refused, Err(EngineError::Refused(_))));
     let huge = DataPacket {
         payload: vec![0; 1 << 20].into(),
@@ -136,8 +148,8 @@ async fn what_the_server_refuses_is_an_error_with_its_reason() {
         topic: None,
         destination_identities: Vec::new(),
     };
-    let refused = agent.room.publish_data(huge).await;
-    assert!(matches!(refused, Err(EngineError::Refused(_))));
+    let refused = agent.room.request(RoomRequest::PublishData(huge)).await;
+    assert!(matches!(refused, Err(EngineError::Invalid(_))));
     let wrong = engine()
         .connect(server.url().as_str(), "not.a.token", options())
         .await;
@@ -198,7 +210,71 @@ async fn a_deleted_room_ends_with_the_servers_reason() {
     let mut agent = join(&server, "deleted", "agent").await;
     server.delete_room("deleted").await;
     assert_eq!(end(&mut agent).await, ROOM_DELETED);
-    let closed = agent.room.set_metadata("late").await;
+    let closed = agent
+        .room
+        .request(RoomRequest::SetMetadata("late".into()))
+        .await;
     assert!(matches!(closed, Err(EngineError::Closed(_))));
     agent.room.disconnect().await.expect("harmless");
+}
+
+#[tokio::test]
+async fn f_r10_what_is_asked_first_reaches_the_others_first_whenever_it_is_waited_for() {
+    let server = LiveKitServer::start();
+    let mut first = join(&server, "order", "first").await;
+    let second = join(&server, "order", "second").await;
+    announced(&mut first, "second").await;
+    let answers: Vec<_> = (0..500_u32)
+        .map(|number| {
+            second.room.request(RoomRequest::PublishData(DataPacket {
+                payload: Bytes::copy_from_slice(&number.to_be_bytes()),
+                reliable: true,
+                topic: None,
+                destination_identities: Vec::new(),
+            }))
+        })
+        .collect();
+    // The last answer is asked for first, and by other threads than the first ones.
+    for answer in answers.into_iter().rev() {
+        answer.await.expect("sent");
+    }
+    for expected in 0..500_u32 {
+        let number = event("the data", &mut first, |event| match event {
+            EngineEvent::DataReceived { payload, .. } => Some(payload),
+            _ => None,
+        })
+        .await;
+        assert_eq!(number.as_ref(), expected.to_be_bytes());
+    }
+}
+
+#[tokio::test]
+async fn f_r18_data_without_permission_is_refused_until_it_is_given() {
+    let server = LiveKitServer::start();
+    let mut agent = join(&server, "mute", "agent").await;
+    let send = |room: &dyn EngineRoom| {
+        room.request(RoomRequest::PublishData(DataPacket {
+            payload: Bytes::from_static(b"x"),
+            reliable: true,
+            topic: None,
+            destination_identities: Vec::new(),
+        }))
+    };
+    for allowed in [false, true] {
+        let permission =
+            json!({ "canSubscribe": true, "canPublish": true, "canPublishData": allowed });
+        let body = json!({ "room": "mute", "identity": "agent", "permission": permission });
+        server
+            .call("RoomService", "UpdateParticipant", "mute", body)
+            .await;
+        event("the permission", &mut agent, |event| match event {
+            EngineEvent::ParticipantPermissionChanged { permission, .. } => {
+                permission.filter(|told| told.can_publish_data == allowed)
+            }
+            _ => None,
+        })
+        .await;
+        let sent = send(&*agent.room).await;
+        assert_eq!(sent.is_ok(), allowed, "{:?}", sent.err());
+    }
 }

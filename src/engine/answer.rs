@@ -10,12 +10,11 @@ use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::publication::Publication;
 use crate::engine::router::Router;
 use crate::engine::{convert, proto, ParticipantInfo, PublicationInfo, RoomInfo};
-use crate::redact::scrub;
 
 /// What became of a request.
 pub(super) enum Answer {
     Done,
-    /// Not done, for the library's reason.
+    /// Not done, for the library's reason: not to be shown as it is (see `refusal`).
     Failed(String),
     /// A room was reached.
     Joined(Box<Joined>),
@@ -32,10 +31,7 @@ pub(super) struct Joined {
 }
 
 fn done(async_id: u64, error: Option<String>) -> Option<(u64, Answer)> {
-    let answer = error.map_or(Answer::Done, |error| {
-        Answer::Failed(scrub(&error).into_owned())
-    });
-    Some((async_id, answer))
+    Some((async_id, error.map_or(Answer::Done, Answer::Failed)))
 }
 
 /// The answer in `event` and the id of the request it answers.
@@ -61,7 +57,7 @@ fn joined(router: &Arc<Router>, message: Option<proto::connect_callback::Message
     use proto::connect_callback::Message;
     let result = match message {
         Some(Message::Result(result)) => result,
-        Some(Message::Error(error)) => return Answer::Failed(scrub(&error).into_owned()),
+        Some(Message::Error(error)) => return Answer::Failed(error),
         None => return Answer::Failed("it gave no reason".into()),
     };
     let membership = Membership::new(
@@ -98,7 +94,7 @@ fn published(
             Handle::own(router, publication.handle.id),
             convert::publication(publication.info),
         ),
-        Some(Message::Error(error)) => Answer::Failed(scrub(&error).into_owned()),
+        Some(Message::Error(error)) => Answer::Failed(error),
         None => Answer::Failed("it gave no reason".into()),
     }
 }

@@ -23,8 +23,9 @@ impl Changes {
         Changes(Arc::new(Semaphore::new(MOST as usize)))
     }
 
-    pub(super) async fn begin(&self) -> Result<Change, EngineError> {
-        let permits = self.0.clone().acquire_many_owned(2).await;
+    /// Begins a change, unless the room has begun to be left.
+    pub(super) fn begin(&self) -> Result<Change, EngineError> {
+        let permits = self.0.clone().try_acquire_many_owned(2);
         permits
             .map(Change)
             .map_err(|_| EngineError::Closed("the room is being left".into()))
@@ -32,7 +33,7 @@ impl Changes {
 
     /// Lets no change begin any more, and waits for those under way. `false` if they took too long.
     pub(super) async fn end(&self) -> bool {
-        // Those that want to begin from here on wait in line behind this.
+        // What is free is taken at once, so none that comes later begins.
         let settled = tokio::time::timeout(PATIENCE, self.0.acquire_many(MOST)).await;
         self.0.close();
         settled.is_ok()

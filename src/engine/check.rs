@@ -6,7 +6,8 @@
 use url::Url;
 
 use crate::engine::{
-    AudioSourceOptions, AudioStreamOptions, ConnectOptions, EngineError, IceServer, PublishOptions,
+    AudioSourceOptions, AudioStreamOptions, ConnectOptions, DataPacket, EngineError, IceServer,
+    PublishOptions,
 };
 
 /// The library paces and mixes in steps of this many milliseconds.
@@ -22,6 +23,12 @@ const MAX_CONNECT_TIMEOUT_MS: u64 = 600_000;
 /// What Opus can do.
 const BITRATES: std::ops::RangeInclusive<u64> = 6_000..=510_000;
 const LAST_SCENARIO: i32 = 8;
+/// The library sends no message that is longer, whatever the server would take (rust-sdks
+/// livekit/src/rtc_engine/rtc_session.rs `DEFAULT_MAX_MESSAGE_SIZE`).
+pub(super) const MAX_MESSAGE_BYTES: usize = 64_000;
+/// What a message holds besides payload, topic and identities: field tags and lengths, a sequence number, our sid.
+const FRAMING_BYTES: usize = 100;
+const FRAMING_OF_ONE: usize = 4;
 
 fn refuse(message: String) -> Result<(), EngineError> {
     Err(EngineError::Invalid(message))
@@ -195,6 +202,23 @@ pub(super) fn publish(options: &PublishOptions) -> Result<(), EngineError> {
     }
 }
 
+/// A packet of data from `sender`.
+pub(super) fn data(packet: &DataPacket, sender: &str) -> Result<(), EngineError> {
+    let topic = packet.topic.as_ref().map_or(0, String::len);
+    let to = packet.destination_identities.iter();
+    let to: usize = to.map(|identity| identity.len() + FRAMING_OF_ONE).sum();
+    let beside = FRAMING_BYTES + sender.len() + topic + to;
+    let length = packet.payload.len();
+    if beside + length > MAX_MESSAGE_BYTES {
+        let most = MAX_MESSAGE_BYTES.saturating_sub(beside);
+        return refuse(format!(
+            "data: expected at most {most} bytes beside this topic and these destinations (a message is at most \
+             {MAX_MESSAGE_BYTES} bytes long), got {length}; send it in pieces"
+        ));
+    }
+    Ok(())
+}
+
 /// A scenario to simulate.
 pub(super) fn scenario(scenario: i32) -> Result<(), EngineError> {
     one_of("scenario", Some(scenario), 0..=LAST_SCENARIO)
@@ -281,6 +305,23 @@ mod tests {
             ..Default::default()
         };
         assert!(publish(&source).is_err());
+    }
+
+    #[test]
+    fn f_r18_a_packet_is_at_most_as_long_as_a_message_with_its_topic_and_destinations() {
+        let packet = |length, topic: &str, to: &[&str]| DataPacket {
+            payload: vec![0; length].into(),
+            reliable: true,
+            topic: (!topic.is_empty()).then(|| topic.to_owned()),
+            destination_identities: to.iter().map(|&to| to.to_owned()).collect(),
+        };
+        assert!(data(&packet(63_895, "", &[]), "agent").is_ok());
+        assert!(data(&packet(63_896, "", &[]), "agent").is_err());
+        assert!(data(&packet(63_895, "t", &[]), "agent").is_err());
+        assert!(data(&packet(63_885, "t", &["alice"]), "agent").is_ok());
+        let refused = data(&packet(70_000, "", &[]), "agent").unwrap_err();
+        assert!(refused.to_string().contains("64000 bytes"), "{refused}");
+        assert!(data(&packet(0, &"t".repeat(70_000), &[]), "agent").is_err());
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::engine::proto::DisconnectReason;
 use crate::engine::publication::Publication;
 use crate::engine::router::Router;
 use crate::engine::track::Track;
-use crate::engine::{convert, memory, proto, EngineEvent};
+use crate::engine::{convert, memory, proto, refusal, EngineEvent};
 
 /// What to do about an event.
 #[allow(clippy::large_enum_variant)] // it lives for one call
@@ -112,7 +112,7 @@ fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<Engin
         Message::TrackSubscriptionFailed(event) => EngineEvent::TrackSubscriptionFailed {
             identity: event.participant_identity,
             sid: event.track_sid,
-            error: event.error,
+            error: refusal::told(&event.error),
         },
         Message::TrackMuted(event) => EngineEvent::TrackMuted {
             identity: event.participant_identity,

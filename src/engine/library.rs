@@ -1,7 +1,7 @@
 //! The media library as a file: where it is, that it is the pinned one, and its four C functions.
 //!
-//! Decides when the file is refused (missing, another version, damaged, already in use by another copy of this package).
-//! Refuses to unload it, ever: its threads run until the process ends.
+//! Decides when the file is refused (missing, another version, damaged), and that an image somebody else in this process
+//! uses is left to them: a copy of it is loaded. Refuses to unload it, ever: its threads run until the process ends.
 #![allow(unsafe_code)]
 
 use std::ffi::c_char;
@@ -159,7 +159,8 @@ pub(super) struct Library {
 impl Library {
     /// Loads the file for the rest of the process.
     pub(super) fn load(path: &Path) -> Result<Library, EngineError> {
-        refuse_second_user(path)?;
+        let copy = is_loaded(path).then(|| Copy::of(path)).transpose()?;
+        let path = copy.as_ref().map_or(path, |copy| &copy.0);
         // SAFETY: the file was verified to be the pinned library, whose initialisers need nothing from the caller.
         let image = unsafe { open(path) }.map_err(|error| {
             EngineError::Unavailable(format!(
@@ -220,26 +221,49 @@ unsafe fn open(path: &Path) -> Result<libloading::Library, libloading::Error> {
     unsafe { libloading::Library::new(path) }
 }
 
-/// An image has one callback. Somebody who loaded this very file before us would go deaf, so we refuse.
-#[cfg(target_os = "linux")]
-fn refuse_second_user(path: &Path) -> Result<(), EngineError> {
+/// Whether an image of this file is in the process. It has one callback, so whoever loaded it would go deaf if we started
+/// it again: another copy of this package, told to use the same file, or given it by a package manager that links files.
+#[cfg(unix)]
+fn is_loaded(path: &Path) -> bool {
     use libloading::os::unix;
-    const RTLD_NOLOAD: std::ffi::c_int = 4;
+    const RTLD_NOLOAD: std::ffi::c_int = if cfg!(target_os = "macos") { 16 } else { 4 };
     // SAFETY: with RTLD_NOLOAD nothing is loaded and no initialiser runs; the reference is given back at once.
-    let loaded = unsafe { unix::Library::open(Some(path), unix::RTLD_LAZY | RTLD_NOLOAD) };
-    match loaded {
-        Ok(_) => Err(EngineError::Unavailable(format!(
-            "the media library at {} is in use by another copy of roomhook in this process; \
-             make the package manager install one copy (npm dedupe)",
-            path.display()
-        ))),
-        Err(_) => Ok(()),
+    unsafe { unix::Library::open(Some(path), unix::RTLD_LAZY | RTLD_NOLOAD) }.is_ok()
+}
+
+#[cfg(not(unix))]
+fn is_loaded(path: &Path) -> bool {
+    libloading::os::windows::Library::open_already_loaded(path).is_ok()
+}
+
+/// A copy of the library's file, so that it is an image of its own: 28 MB in the folder for temporary files, gone from
+/// there once it is loaded (but on Windows, which keeps the file of an image).
+struct Copy(PathBuf);
+
+impl Copy {
+    fn of(path: &Path) -> Result<Copy, EngineError> {
+        let failed = |error: std::io::Error| {
+            EngineError::Unavailable(format!(
+                "the media library at {} is in use by another copy of roomhook in this process, and cannot be copied to \
+                 the folder for temporary files: {error}",
+                path.display()
+            ))
+        };
+        let mut name = [0; 8];
+        getrandom::fill(&mut name).map_err(|error| failed(error.into()))?;
+        let copy = std::env::temp_dir().join(format!("roomhook-{}-{FILE_NAME}", hex::encode(name)));
+        let mut to = File::create_new(&copy).map_err(failed)?;
+        let copy = Copy(copy);
+        let mut from = File::open(path).map_err(failed)?;
+        std::io::copy(&mut from, &mut to).map_err(failed)?;
+        Ok(copy)
     }
 }
 
-#[cfg(not(target_os = "linux"))]
-fn refuse_second_user(_path: &Path) -> Result<(), EngineError> {
-    Ok(())
+impl Drop for Copy {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
 }
 
 impl Abi for Library {

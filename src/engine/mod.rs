@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 
 pub mod fake;
 
@@ -96,29 +97,49 @@ pub trait EngineAudioSource: Send + Sync {
     fn create_track(&self, name: &str) -> Result<Arc<dyn EngineTrack>, EngineError>;
 }
 
+/// What is asked of a joined room. A new wish is a variant here and its message in `room.rs`.
+#[non_exhaustive]
+#[derive(Clone)]
+pub enum RoomRequest {
+    /// Publish a local track. Answered by `Published`.
+    PublishTrack {
+        track: Arc<dyn EngineTrack>,
+        options: PublishOptions,
+    },
+    /// Take a local track back; `stop` also stops it.
+    UnpublishTrack {
+        sid: String,
+        stop: bool,
+    },
+    PublishData(DataPacket),
+    /// Change the local participant's metadata. The server takes an empty one for "leave it as it is".
+    SetMetadata(String),
+    /// Change the local participant's name. The server takes an empty one for "leave it as it is".
+    SetName(String),
+    /// Change the local participant's attributes; an empty value removes one.
+    SetAttributes(HashMap<String, String>),
+    /// Make the library act out a fault (SimulateScenarioKind). For tests.
+    SimulateScenario(i32),
+}
+
+/// What became of a request.
+#[non_exhaustive]
+pub enum RoomAnswer {
+    Done,
+    Published(Arc<dyn EnginePublication>),
+}
+
+/// An answer that is on its way. Dropping it takes nothing back: the request has been made.
+pub type Pending<T> = BoxFuture<'static, Result<T, EngineError>>;
+
 /// A joined room. Dropping it without `disconnect` disconnects in the background.
 #[async_trait]
 pub trait EngineRoom: Send + Sync {
     /// Leaves. Resolves when the library has let go. Repeating is harmless.
     async fn disconnect(&self) -> Result<(), EngineError>;
-    /// Publishes a local track.
-    async fn publish_track(
-        &self,
-        track: &dyn EngineTrack,
-        options: PublishOptions,
-    ) -> Result<Arc<dyn EnginePublication>, EngineError>;
-    /// Takes a local track back.
-    async fn unpublish_track(&self, track_sid: &str, stop: bool) -> Result<(), EngineError>;
-    /// Sends a data packet.
-    async fn publish_data(&self, packet: DataPacket) -> Result<(), EngineError>;
-    /// Changes the local participant's metadata.
-    async fn set_metadata(&self, metadata: &str) -> Result<(), EngineError>;
-    /// Changes the local participant's name.
-    async fn set_name(&self, name: &str) -> Result<(), EngineError>;
-    /// Changes the local participant's attributes; an empty value removes one.
-    async fn set_attributes(&self, attributes: HashMap<String, String>) -> Result<(), EngineError>;
-    /// Makes the library act out a fault (SimulateScenarioKind). For tests.
-    async fn simulate_scenario(&self, scenario: i32) -> Result<(), EngineError>;
+    /// Asks something of the room. **What is asked first reaches the library first:** the request is made before this
+    /// returns, whenever the answer is waited for.
+    fn request(&self, request: RoomRequest) -> Pending<RoomAnswer>;
 }
 
 /// Everything a join yields. Events start to flow into `events` only after this exists; nothing is missed.
@@ -126,7 +147,7 @@ pub struct Connected {
     pub room: Arc<dyn EngineRoom>,
     /// The room's events in order. The last two are always `ConnectionStateChanged` to disconnected (unless the library
     /// said so earlier) and `Disconnected`, exactly once; then the channel closes. Packets of data that nobody reads are
-    /// dropped beyond a bound.
+    /// dropped beyond a bound, and `DataDropped` says so where it happened.
     pub events: EventReceiver,
     /// The room's state at the join.
     pub info: RoomInfo,
@@ -248,6 +269,10 @@ pub enum EngineEvent {
         identity: String,
         code: u32,
         digit: Option<String>,
+    },
+    /// Reliable packets were dropped here because nobody read them.
+    DataDropped {
+        packets: u64,
     },
     Reconnecting,
     Reconnected,

@@ -18,8 +18,8 @@ use crate::engine::router::{lock, Router, Terms};
 use crate::engine::source::AudioSource;
 use crate::engine::track::misunderstood;
 use crate::engine::{
-    check, library, proto, refusal, AudioSourceOptions, ConnectOptions, Connected,
-    EngineAudioSource, EngineError, EnginePublication, RoomEngine, RtcConfig,
+    check, library, proto, AudioSourceOptions, ConnectOptions, Connected, EngineAudioSource,
+    EngineError, EnginePublication, RoomEngine, RtcConfig,
 };
 
 /// What the library adds to a connection attempt: it waits this long for the peer connection.
@@ -163,7 +163,7 @@ fn room_options(options: ConnectOptions) -> proto::RoomOptions {
 /// Installs the room's route, tells the library to let its events flow, and hands everything over.
 fn take_over(router: &Arc<Router>, joined: Joined) -> Result<Connected, EngineError> {
     let room = joined.membership.room();
-    let events = router.rooms.open(room);
+    let events = router.rooms.open(room, &joined.local);
     let ready = Ask::ReadyForRoomEvent(proto::ReadyForRoomEventRequest { room_handle: room });
     router.call("let the room's events flow", ready)?;
     let participants = joined.participants.into_iter().map(|(info, publications)| {
@@ -176,9 +176,9 @@ fn take_over(router: &Arc<Router>, joined: Joined) -> Result<Connected, EngineEr
     Ok(Connected {
         events,
         info: joined.info,
-        local: joined.local,
         participants: participants.collect(),
-        room: Arc::new(Room::new(router, joined.membership)),
+        room: Arc::new(Room::new(router, joined.membership, &joined.local.identity)),
+        local: joined.local,
     })
 }
 
@@ -203,7 +203,6 @@ pub(super) async fn join(
     match answer.await {
         Ok(Answer::Joined(joined)) => take_over(router, *joined),
         Ok(_) => Err(misunderstood()),
-        Err(EngineError::Refused(why)) if refusal::is_final(&why) => Err(EngineError::Denied(why)),
         Err(error) => Err(error),
     }
 }

@@ -20,7 +20,8 @@ use crate::engine::events::Meaning;
 use crate::engine::line::{line, EventReceiver, EventSender};
 use crate::engine::proto::DisconnectReason;
 use crate::engine::router::{lock, Router};
-use crate::engine::{events, proto, EngineEvent};
+use crate::engine::streams::Origin;
+use crate::engine::{events, proto, EngineEvent, ParticipantInfo, ParticipantPermission};
 
 /// How long a reconnection may take before the room counts as lost.
 pub(super) const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);
@@ -35,6 +36,9 @@ struct Route {
     leaving: bool,
     /// Whether `ConnectionStateChanged` said that the connection is over.
     told: bool,
+    /// Who we are in the room, and whether we may publish data as far as the server has told.
+    local: String,
+    may_publish_data: bool,
     /// The tracks published in the room, by sid, and the mark that each of them is.
     published: HashMap<String, Arc<AtomicBool>>,
     /// Cancelled when the room has ended.
@@ -62,7 +66,7 @@ pub(super) struct Rooms {
 
 impl Rooms {
     /// Prepares for the events of a room. Must be called within a tokio runtime.
-    pub(super) fn open(&self, room: u64) -> EventReceiver {
+    pub(super) fn open(&self, room: u64, local: &ParticipantInfo) -> EventReceiver {
         let (events, receiver) = line();
         let route = Route {
             events,
@@ -70,6 +74,8 @@ impl Rooms {
             deadline: None,
             leaving: false,
             told: false,
+            local: local.identity.clone(),
+            may_publish_data: may_publish_data(local.permission.as_ref()),
             published: HashMap::new(),
             ended: CancellationToken::new(),
         };
@@ -80,6 +86,14 @@ impl Rooms {
     /// Whether the room has not ended.
     pub(super) fn is_open(&self, room: u64) -> bool {
         lock(&self.routes).contains_key(&room)
+    }
+
+    /// Whether we may publish data there.
+    pub(super) fn may_publish_data(&self, room: u64) -> bool {
+        let routes = lock(&self.routes);
+        routes
+            .get(&room)
+            .is_some_and(|route| route.may_publish_data)
     }
 
     /// Where what belongs to the room is waited for, while it lasts.
@@ -122,10 +136,10 @@ impl Rooms {
     }
 
     /// Notes a published track.
-    pub(super) fn published(&self, room: u64, sid: &str, mark: &Arc<AtomicBool>) {
+    pub(super) fn published(&self, room: u64, sid: &str, mark: Arc<AtomicBool>) {
         match lock(&self.routes).get_mut(&room) {
             Some(route) => {
-                route.published.insert(sid.to_owned(), mark.clone());
+                route.published.insert(sid.to_owned(), mark);
             }
             None => mark.store(false, Ordering::SeqCst),
         }
@@ -166,12 +180,25 @@ impl Rooms {
             return drop(event);
         };
         match &event {
+            EngineEvent::TrackSubscribed { identity, track } => {
+                router.streams.begin_track(Origin {
+                    room: Some(room),
+                    identity: identity.clone(),
+                    sid: track.info().sid.clone(),
+                });
+            }
             EngineEvent::Reconnecting => {
                 route.stop_deadline();
                 route.deadline = Some(watch(&route.runtime, router, room));
             }
             EngineEvent::Reconnected => route.stop_deadline(),
             EngineEvent::ConnectionStateChanged { state } => route.told = *state == GONE,
+            EngineEvent::ParticipantPermissionChanged {
+                identity,
+                permission,
+            } if *identity == route.local => {
+                route.may_publish_data = may_publish_data(permission.as_ref());
+            }
             EngineEvent::LocalTrackUnpublished { sid } => route.unmark(sid),
             EngineEvent::LocalTrackRepublished { previous_sid, info } => {
                 if let Some(mark) = route.published.remove(previous_sid) {
@@ -208,6 +235,10 @@ impl Rooms {
         let _ = route.events.send(EngineEvent::Disconnected { reason });
         route.ended.cancel();
     }
+}
+
+fn may_publish_data(permission: Option<&ParticipantPermission>) -> bool {
+    permission.is_none_or(|permission| permission.can_publish_data)
 }
 
 /// Gives the room up when the deadline passes.

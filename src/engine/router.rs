@@ -5,6 +5,7 @@
 //! Refuses to do work in the callback: it decodes, copies and enqueues; whatever can wait is left to `chores`.
 
 use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,43 +118,38 @@ impl Router {
             .ok_or_else(refused)
     }
 
-    /// One request that the library answers later. The future may be dropped: a late answer is then given back.
-    pub(super) async fn ask(
-        &self,
-        what: &str,
+    /// One request that the library answers later. **It is made before this returns**, so what is called first reaches the
+    /// library first. The future may be dropped: a late answer is then given back.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        what: &'static str,
         deadline: Duration,
         terms: Terms,
         ask: impl FnOnce(u64) -> Ask,
-    ) -> Result<Answer, EngineError> {
+    ) -> impl Future<Output = Result<Answer, EngineError>> + Send + 'static {
         let (sender, receiver) = oneshot::channel();
         let id = self.wait(Waiter {
             recipient: Recipient::Future(sender, terms.permit),
             leaves: terms.leaves,
         });
-        if let Err(error) = self.call(what, ask(id)) {
+        let called = self.call(what, ask(id));
+        if called.is_err() {
             drop(self.forget(id));
-            return Err(error);
         }
-        match tokio::time::timeout(deadline, receiver).await {
-            Ok(Ok(Answer::Failed(reason))) => {
-                let late = refusal::is_late(&reason);
-                let message = format!("the media library could not {what}: {reason}");
-                Err(if late {
-                    EngineError::TimedOut(message)
-                } else {
-                    EngineError::Refused(message)
-                })
-            }
-            Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(_)) => Err(EngineError::Closed(format!(
-                "the media library gave up while it was to {what}"
-            ))),
-            Err(_) => {
-                drop(self.forget(id));
-                Err(EngineError::TimedOut(format!(
-                    "the media library did not {what} within {} ms",
-                    deadline.as_millis()
-                )))
+        let router = self.clone();
+        async move {
+            called?;
+            match tokio::time::timeout(deadline, receiver).await {
+                Ok(Ok(Answer::Failed(reason))) => Err(refusal::error(&reason)),
+                Ok(Ok(answer)) => Ok(answer),
+                Ok(Err(_)) => Err(EngineError::Closed("the media library gave up".into())),
+                Err(_) => {
+                    drop(router.forget(id));
+                    Err(EngineError::TimedOut(format!(
+                        "the media library did not {what} within {} ms",
+                        deadline.as_millis()
+                    )))
+                }
             }
         }
     }

@@ -4,7 +4,7 @@
 //! library, its track unsubscribed, its participant or its room gone. Refuses to keep a frame: it is handed to the sink and given back.
 #![allow(unsafe_code)]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -15,7 +15,7 @@ use crate::engine::router::{lock, Router};
 use crate::engine::{memory, proto, AudioSink, EngineAudioStream};
 
 /// The track a stream belongs to: room (`None` for a local track), whose it is, and its sid.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     pub(super) room: Option<u64>,
     pub(super) identity: String,
@@ -40,9 +40,18 @@ impl Route {
 #[derive(Default)]
 struct Table {
     routes: HashMap<u64, Arc<Route>>,
+    /// The tracks of others that are received now. The library would keep a stream of any other open without a frame.
+    received: HashSet<Origin>,
     /// How many streams are being opened, and which unknown ones ended meanwhile: an end can overtake the opening.
     opening: usize,
     early_ends: Vec<u64>,
+}
+
+impl Table {
+    /// Whether frames of this track may come. Those of a track of our own come while it is held.
+    fn receives(&self, origin: &Origin) -> bool {
+        origin.room.is_none() || self.received.contains(origin)
+    }
 }
 
 #[derive(Default)]
@@ -51,9 +60,17 @@ pub(super) struct Streams {
 }
 
 impl Streams {
-    /// Announces that a stream is about to be opened.
-    pub(super) fn opening(&self) {
-        lock(&self.table).opening += 1;
+    /// Notes that a track is received.
+    pub(super) fn begin_track(&self, origin: Origin) {
+        lock(&self.table).received.insert(origin);
+    }
+
+    /// Announces that a stream is about to be opened; `false` if its track is no longer received.
+    pub(super) fn opening(&self, origin: &Origin) -> bool {
+        let mut table = lock(&self.table);
+        let received = table.receives(origin);
+        table.opening += usize::from(received);
+        received
     }
 
     /// Ends what `opening` announced: with the stream's handle, or with `None` if it could not be opened.
@@ -70,9 +87,10 @@ impl Streams {
         });
         let mut table = lock(&self.table);
         table.opening -= 1;
+        let over = !table.receives(&route.origin);
         let ended = opened
             .as_ref()
-            .is_some_and(|handle| table.early_ends.contains(&handle.id()));
+            .is_some_and(|handle| over || table.early_ends.contains(&handle.id()));
         if table.opening == 0 {
             table.early_ends = Vec::new();
         }
@@ -129,13 +147,16 @@ impl Streams {
 
     fn end_where(&self, over: impl Fn(&Origin) -> bool) {
         let mut gone = Vec::new();
-        lock(&self.table).routes.retain(|_, route| {
+        let mut table = lock(&self.table);
+        table.received.retain(|origin| !over(origin));
+        table.routes.retain(|_, route| {
             let over = over(&route.origin);
             if over {
                 gone.push(route.clone());
             }
             !over
         });
+        drop(table);
         for route in gone {
             route.end();
         }
@@ -162,6 +183,17 @@ pub(super) struct AudioStream {
     id: u64,
     router: Arc<Router>,
     held: Mutex<Option<(Handle, Arc<Handle>)>>,
+}
+
+impl AudioStream {
+    /// A stream that was over before it was opened.
+    pub(super) fn over(router: &Arc<Router>) -> AudioStream {
+        AudioStream {
+            id: 0,
+            router: router.clone(),
+            held: Mutex::new(None),
+        }
+    }
 }
 
 impl EngineAudioStream for AudioStream {

@@ -11,7 +11,7 @@ use crate::engine::abi::Handle;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
 use crate::engine::router::Router;
-use crate::engine::streams::Origin;
+use crate::engine::streams::{AudioStream, Origin};
 use crate::engine::{
     check, convert, proto, AudioSink, AudioStreamOptions, EngineAudioStream, EngineError,
     EngineTrack, TrackInfo,
@@ -147,7 +147,10 @@ impl EngineTrack for Track {
             ));
         }
         let streams = &self.handle.router().streams;
-        streams.opening();
+        if !streams.opening(&self.origin) {
+            sink.end();
+            return Ok(Arc::new(AudioStream::over(self.handle.router())));
+        }
         let (opened, error) = match self.new_stream(options) {
             Ok(handle) => (Some(handle), None),
             Err(error) => (None, Some(error)),

@@ -18,7 +18,7 @@ use super::room_options::{
     connect_options, publish_options, NativeConnectOptions, NativePublishOptions,
 };
 use super::runtime::{engine, Abandon, Environment};
-use crate::engine::{ConnectOptions, DataPacket};
+use crate::engine::{ConnectOptions, DataPacket, RoomAnswer, RoomRequest};
 use crate::error::{Code, Error};
 use crate::room::{Room, RoomError, RoomEvent};
 
@@ -189,7 +189,9 @@ impl NativeRoom {
     /// Leaves. Repeating is harmless.
     #[napi(catch_unwind)]
     pub fn disconnect<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
-        self.ask(env, |room| async move { room.disconnect().await })
+        let room = self.member.room().map_err(throw)?;
+        let leaving = async move { Ok(room.disconnect().await?) };
+        spawn(env, leaving, |_, ()| Ok(()))
     }
 
     /// The track that a `trackSubscribed` event announced by this handle. Once per handle.
@@ -212,11 +214,18 @@ impl NativeRoom {
         track: &NativeTrack,
         options: NativePublishOptions,
     ) -> napi::Result<PromiseRaw<'env, String>> {
-        let room = self.member.room().map_err(throw)?;
-        let options = publish_options(options).map_err(throw)?;
-        let track = track.engine()?;
-        let publishing = async move { json(&room.publish_track(&*track, options).await?) };
-        spawn(env, publishing, |_, publication| Ok(publication))
+        let request = RoomRequest::PublishTrack {
+            options: publish_options(options).map_err(throw)?,
+            track: track.engine()?,
+        };
+        let publishing = self.member.room().map_err(throw)?.request(request);
+        let published = async move {
+            match publishing.await? {
+                RoomAnswer::Published(publication) => json(publication.info()),
+                _ => json(&()),
+            }
+        };
+        spawn(env, published, |_, publication| Ok(publication))
     }
 
     /// Takes a local track back.
@@ -227,9 +236,7 @@ impl NativeRoom {
         sid: String,
         stop: bool,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
-        self.ask(env, move |room| async move {
-            room.unpublish_track(&sid, stop).await
-        })
+        self.ask(env, RoomRequest::UnpublishTrack { sid, stop })
     }
 
     /// Subscribes to a remote publication, or no longer.
@@ -257,10 +264,7 @@ impl NativeRoom {
             topic,
             destination_identities,
         };
-        self.ask(
-            env,
-            move |room| async move { room.publish_data(packet).await },
-        )
+        self.ask(env, RoomRequest::PublishData(packet))
     }
 
     /// Changes the local participant's metadata.
@@ -270,9 +274,7 @@ impl NativeRoom {
         env: &'env Env,
         metadata: String,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
-        self.ask(env, move |room| async move {
-            room.set_metadata(&metadata).await
-        })
+        self.ask(env, RoomRequest::SetMetadata(metadata))
     }
 
     /// Changes the local participant's name.
@@ -282,7 +284,7 @@ impl NativeRoom {
         env: &'env Env,
         name: String,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
-        self.ask(env, move |room| async move { room.set_name(&name).await })
+        self.ask(env, RoomRequest::SetName(name))
     }
 
     /// Changes the local participant's attributes; an empty value removes one.
@@ -292,9 +294,7 @@ impl NativeRoom {
         env: &'env Env,
         attributes: HashMap<String, String>,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
-        self.ask(env, move |room| async move {
-            room.set_attributes(attributes).await
-        })
+        self.ask(env, RoomRequest::SetAttributes(attributes))
     }
 
     /// Makes the library act out a fault. For tests.
@@ -305,17 +305,18 @@ impl NativeRoom {
         scenario: f64,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
         let scenario = convert::integer(scenario, "scenario", 0..=8).map_err(throw)?;
-        self.ask(env, move |room| async move {
-            room.simulate_scenario(scenario).await
-        })
+        self.ask(env, RoomRequest::SimulateScenario(scenario))
     }
 
-    fn ask<'env, F, A>(&self, env: &'env Env, ask: F) -> napi::Result<PromiseRaw<'env, ()>>
-    where
-        F: FnOnce(Arc<Room>) -> A,
-        A: std::future::Future<Output = Result<(), RoomError>> + Send + 'static,
-    {
-        let asked = ask(self.member.room().map_err(throw)?);
-        spawn(env, async move { Ok(asked.await?) }, |_, ()| Ok(()))
+    /// The request is made here and now, on JavaScript's thread, so that requests keep the order of the calls.
+    fn ask<'env>(
+        &self,
+        env: &'env Env,
+        request: RoomRequest,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let asked = self.member.room().map_err(throw)?.request(request);
+        spawn(env, async move { Ok(asked.await.map(drop)?) }, |_, ()| {
+            Ok(())
+        })
     }
 }

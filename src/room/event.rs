@@ -128,6 +128,10 @@ pub enum RoomEvent {
         code: u32,
         digit: Option<String>,
     },
+    /// Reliable packets were dropped here because nobody read them.
+    DataDropped {
+        packets: u64,
+    },
     Reconnecting,
     Reconnected,
     TokenRefreshed,

@@ -14,7 +14,7 @@ mod audio_tests;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -27,8 +27,7 @@ pub use source::{AudioSource, Stopped};
 pub use stream::AudioStream;
 
 use crate::engine::{
-    ConnectOptions, DataPacket, EngineRoom, EngineTrack, PublicationInfo, PublishOptions,
-    RoomEngine,
+    ConnectOptions, EngineRoom, EngineTrack, Pending, RoomAnswer, RoomEngine, RoomRequest,
 };
 
 use state::Shared;
@@ -108,28 +107,42 @@ impl Room {
             .map_err(RoomError::call("disconnecting"))
     }
 
-    /// Publishes a local track.
-    pub async fn publish_track(
+    /// Asks something of the room. What is asked first reaches the media library first: the request is made before this
+    /// returns, whenever the answer is waited for.
+    pub fn request(
         &self,
-        track: &dyn EngineTrack,
-        options: PublishOptions,
-    ) -> Result<PublicationInfo, RoomError> {
-        const WHAT: &str = "publishing a track";
-        self.shared.check_connected(WHAT)?;
-        let published = self.engine.publish_track(track, options).await;
-        let publication = published.map_err(RoomError::call(WHAT))?;
-        Ok(self.shared.keep_publication(publication))
+        request: RoomRequest,
+    ) -> impl Future<Output = Result<RoomAnswer, RoomError>> + Send + 'static {
+        let what = name_of(&request);
+        let asked = self.ask(what, request);
+        let shared = self.shared.clone();
+        async move {
+            let (answer, taken_back) = asked?;
+            let answer = answer.await.map_err(RoomError::call(what))?;
+            if let RoomAnswer::Published(publication) = &answer {
+                shared.keep_publication(publication.clone());
+            }
+            if let Some(sid) = taken_back {
+                shared.drop_publication(&sid);
+            }
+            Ok(answer)
+        }
     }
 
-    /// Takes a local track back; `stop` also stops the track.
-    pub async fn unpublish_track(&self, sid: &str, stop: bool) -> Result<(), RoomError> {
-        const WHAT: &str = "unpublishing a track";
-        self.shared.check_connected(WHAT)?;
-        self.shared.publication(sid)?;
-        let unpublished = self.engine.unpublish_track(sid, stop).await;
-        unpublished.map_err(RoomError::call(WHAT))?;
-        self.shared.drop_publication(sid);
-        Ok(())
+    fn ask(
+        &self,
+        what: &'static str,
+        request: RoomRequest,
+    ) -> Result<(Pending<RoomAnswer>, Option<String>), RoomError> {
+        self.shared.check_connected(what)?;
+        let taken_back = match &request {
+            RoomRequest::UnpublishTrack { sid, .. } => {
+                self.shared.publication(sid)?;
+                Some(sid.clone())
+            }
+            _ => None,
+        };
+        Ok((self.engine.request(request), taken_back))
     }
 
     /// Subscribes to a remote publication, or no longer.
@@ -146,48 +159,18 @@ impl Room {
     pub fn take_track(&self, handle: u32) -> Result<Arc<dyn EngineTrack>, RoomError> {
         self.shared.take_track(handle)
     }
+}
 
-    /// Sends a data packet.
-    pub async fn publish_data(&self, packet: DataPacket) -> Result<(), RoomError> {
-        const WHAT: &str = "publishing data";
-        self.shared.check_connected(WHAT)?;
-        let sent = self.engine.publish_data(packet).await;
-        sent.map_err(RoomError::call(WHAT))
-    }
-
-    /// Changes the local participant's metadata.
-    pub async fn set_metadata(&self, metadata: &str) -> Result<(), RoomError> {
-        const WHAT: &str = "changing the metadata";
-        self.shared.check_connected(WHAT)?;
-        let changed = self.engine.set_metadata(metadata).await;
-        changed.map_err(RoomError::call(WHAT))
-    }
-
-    /// Changes the local participant's name.
-    pub async fn set_name(&self, name: &str) -> Result<(), RoomError> {
-        const WHAT: &str = "changing the name";
-        self.shared.check_connected(WHAT)?;
-        let changed = self.engine.set_name(name).await;
-        changed.map_err(RoomError::call(WHAT))
-    }
-
-    /// Changes the local participant's attributes; an empty value removes one.
-    pub async fn set_attributes(
-        &self,
-        attributes: HashMap<String, String>,
-    ) -> Result<(), RoomError> {
-        const WHAT: &str = "changing the attributes";
-        self.shared.check_connected(WHAT)?;
-        let changed = self.engine.set_attributes(attributes).await;
-        changed.map_err(RoomError::call(WHAT))
-    }
-
-    /// Makes the library act out a fault (LiveKit's `SimulateScenarioKind`). For tests.
-    pub async fn simulate_scenario(&self, scenario: i32) -> Result<(), RoomError> {
-        const WHAT: &str = "simulating a scenario";
-        self.shared.check_connected(WHAT)?;
-        let simulated = self.engine.simulate_scenario(scenario).await;
-        simulated.map_err(RoomError::call(WHAT))
+/// What a request is called where it failed.
+fn name_of(request: &RoomRequest) -> &'static str {
+    match request {
+        RoomRequest::PublishTrack { .. } => "publishing a track",
+        RoomRequest::UnpublishTrack { .. } => "unpublishing a track",
+        RoomRequest::PublishData(_) => "publishing data",
+        RoomRequest::SetMetadata(_) => "changing the metadata",
+        RoomRequest::SetName(_) => "changing the name",
+        RoomRequest::SetAttributes(_) => "changing the attributes",
+        RoomRequest::SimulateScenario(_) => "simulating a scenario",
     }
 }
 

@@ -235,6 +235,7 @@ fn room_event(event: EngineEvent) -> Option<RoomEvent> {
             code,
             digit,
         },
+        EngineEvent::DataDropped { packets } => RoomEvent::DataDropped { packets },
         EngineEvent::Reconnecting => RoomEvent::Reconnecting,
         EngineEvent::Reconnected => RoomEvent::Reconnected,
         EngineEvent::TokenRefreshed { .. } => RoomEvent::TokenRefreshed,

@@ -1,10 +1,15 @@
 //! Rooms over the fake engine: what reaches the reader, in which order, and what a disconnected one says.
 
+use std::collections::HashMap;
+
 use bytes::Bytes;
 
 use super::*;
 use crate::engine::fake::{Call, FakeEngine, FakeRoom, Join};
-use crate::engine::{EngineError, EngineEvent, ParticipantInfo, RoomInfo, TrackInfo};
+use crate::engine::{
+    DataPacket, EngineError, EngineEvent, ParticipantInfo, PublicationInfo, PublishOptions,
+    RoomInfo, TrackInfo,
+};
 use crate::error::{Code, Error};
 
 fn options() -> ConnectOptions {
@@ -25,6 +30,20 @@ async fn join(engine: &FakeEngine) -> (Room, FakeRoom) {
         .expect("the fake engine joins");
     let fake = engine.rooms().pop().expect("a room was joined");
     (room, fake)
+}
+
+fn publishing(track: Arc<dyn EngineTrack>) -> RoomRequest {
+    RoomRequest::PublishTrack {
+        track,
+        options: PublishOptions::default(),
+    }
+}
+
+fn taking_back(sid: &str) -> RoomRequest {
+    RoomRequest::UnpublishTrack {
+        sid: sid.into(),
+        stop: true,
+    }
 }
 
 fn publication(sid: &str) -> PublicationInfo {
@@ -138,16 +157,18 @@ async fn a_disconnected_room_refuses_every_call_with_its_code() {
         topic: None,
         destination_identities: Vec::new(),
     };
-    let publish = PublishOptions::default();
     for refused in [
-        code(room.publish_track(&*track, publish).await),
-        code(room.unpublish_track("TR_1", true).await),
-        code(room.publish_data(data).await),
-        code(room.set_metadata("m").await),
-        code(room.set_name("n").await),
-        code(room.set_attributes(HashMap::new()).await),
+        code(room.request(publishing(track)).await),
+        code(room.request(taking_back("TR_1")).await),
+        code(room.request(RoomRequest::PublishData(data)).await),
+        code(room.request(RoomRequest::SetMetadata("m".into())).await),
+        code(room.request(RoomRequest::SetName("n".into())).await),
+        code(
+            room.request(RoomRequest::SetAttributes(HashMap::new()))
+                .await,
+        ),
         code(room.set_subscribed("TR_1", true)),
-        code(room.simulate_scenario(0).await),
+        code(room.request(RoomRequest::SimulateScenario(0)).await),
     ] {
         assert_eq!(refused, Code::RoomDisconnected);
     }
@@ -159,8 +180,10 @@ async fn publications_follow_their_sid_through_a_republish() {
     let engine = FakeEngine::new();
     let (room, fake) = join(&engine).await;
     let track = engine.track(TrackInfo::default());
-    let published = room.publish_track(&*track, PublishOptions::default()).await;
-    let sid = published.expect("it is published").sid;
+    let Ok(RoomAnswer::Published(published)) = room.request(publishing(track)).await else {
+        panic!("nothing was published");
+    };
+    let sid = published.info().sid.clone();
     fake.emit(EngineEvent::LocalTrackRepublished {
         previous_sid: sid.clone(),
         info: publication("TR_new"),
@@ -171,10 +194,10 @@ async fn publications_follow_their_sid_through_a_republish() {
         }
     }
     assert_eq!(
-        code(room.unpublish_track(&sid, true).await),
+        code(room.request(taking_back(&sid)).await),
         Code::ConfigInvalid
     );
-    room.unpublish_track("TR_new", true)
+    room.request(taking_back("TR_new"))
         .await
         .expect("it is known");
 }
@@ -219,7 +242,7 @@ async fn packets_nobody_reads_are_dropped_and_counted_while_every_state_is_told(
         identity: "alice".into(),
         payload: Bytes::from_static(&[0; 16]),
         topic: None,
-        kind: 1,
+        kind: 0,
     };
     let mut sent = 0;
     // Nobody reads, and nobody can be made to wait: each state comes after a thousand packets.

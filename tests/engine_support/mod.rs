@@ -1,13 +1,15 @@
 //! Two participants and their ears: the real engine, joins against a real livekit-server, tones and their measure.
 #![allow(dead_code, missing_docs, clippy::panic)] // each test binary uses a part of it
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use roomhook::engine::{
     AudioSink, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected,
-    EngineAudioSource, EngineEvent, EngineTrack, NativeEngine, PublishOptions, RoomEngine,
+    EngineAudioSource, EngineError, EngineEvent, EnginePublication, EngineRoom, EngineTrack,
+    NativeEngine, Pending, PublishOptions, RoomAnswer, RoomEngine, RoomRequest,
 };
 use tokio::sync::mpsc;
 
@@ -121,6 +123,31 @@ pub fn microphone() -> PublishOptions {
         source: Some(MICROPHONE),
         ..PublishOptions::default()
     }
+}
+
+/// Publishes a track; the request is made at once.
+pub fn publishing(
+    room: &dyn EngineRoom,
+    track: &Arc<dyn EngineTrack>,
+    options: PublishOptions,
+) -> impl Future<Output = Result<Arc<dyn EnginePublication>, EngineError>> {
+    let track = track.clone();
+    let answer = room.request(RoomRequest::PublishTrack { track, options });
+    async move {
+        match answer.await? {
+            RoomAnswer::Published(publication) => Ok(publication),
+            _ => panic!("nothing was published"),
+        }
+    }
+}
+
+pub fn taking_back(room: &dyn EngineRoom, sid: &str) -> Pending<RoomAnswer> {
+    let sid = sid.to_owned();
+    room.request(RoomRequest::UnpublishTrack { sid, stop: true })
+}
+
+pub fn simulating(room: &dyn EngineRoom, scenario: i32) -> Pending<RoomAnswer> {
+    room.request(RoomRequest::SimulateScenario(scenario))
 }
 
 /// `length` samples of a sine from sample `from` on.

@@ -18,7 +18,8 @@ export interface RoomPicture {
   readonly session: Session
   readonly local: LocalParticipant
   readonly remote: Map<string, RemoteParticipant>
-  announce<K extends keyof RoomEventMap & string>(event: K, ...args: RoomEventMap[K]): void
+  /** Answers whether anybody listens. */
+  announce<K extends keyof RoomEventMap & string>(event: K, ...args: RoomEventMap[K]): boolean
   setConnectionState(state: ConnectionState): void
 }
 
@@ -215,15 +216,26 @@ const handlers: { [K in keyof WireEvents]: Handler<WireEvents[K]> } = {
   dataReceived(room, { identity, kind, topic }, payload) {
     room.announce('dataReceived', payload ?? new Uint8Array(0), room.remote.get(identity), kind, topic ?? undefined)
   },
+  dataDropped(room, { packets }) {
+    if (room.announce('dataDropped', packets)) return
+    log.warn('reliable data was dropped: the listeners of a room did not keep up, and 64 MiB waited', { packets })
+  },
   dtmfReceived(room, { identity, code, digit }) {
     const participant = room.remote.get(identity)
     if (participant !== undefined) room.announce('dtmfReceived', code, digit ?? '', participant)
   },
-  reconnecting: (room) => room.announce('reconnecting'),
-  reconnected: (room) => room.announce('reconnected'),
-  tokenRefreshed: (room) => room.announce('tokenRefreshed'),
+  reconnecting(room) {
+    room.announce('reconnecting')
+  },
+  reconnected(room) {
+    room.announce('reconnected')
+  },
+  tokenRefreshed(room) {
+    room.announce('tokenRefreshed')
+  },
   disconnected(room, { reason }) {
     room.session.end()
+    room.local.changed()
     for (const publication of room.local.trackPublications.values()) publication.end('left')
     for (const { trackPublications } of room.remote.values()) {
       for (const { track } of trackPublications.values()) track?.end()

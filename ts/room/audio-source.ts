@@ -45,7 +45,8 @@ export class AudioSource {
 
   /**
    * @param sampleRate Hz, 8000 to 192000, a multiple of 100.
-   * @param numChannels 1 or 2.
+   * @param numChannels 1 or 2. LiveKit's media library does not tell the server that a track is stereo, so what it
+   * sends is mono, whatever the source.
    * @param queueSize Milliseconds of audio to buffer, a multiple of 10 up to 60000. Default: 1000. With 0 nothing is
    * buffered: every frame is exactly 10 ms long and you pace them yourself.
    * @throws {ConfigError} `CONFIG_INVALID` if a number is out of range.

@@ -2,19 +2,32 @@
 // refuses to choose a library: ROOMHOOK_ENGINE_PATH and the folder are all there is.
 
 import { createRequire } from 'node:module'
-import { dirname, resolve, sep } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { callNative, native } from '../base/native.js'
 
-const ADDON = /^roomhook\.[\w-]+\.node$/
+const ADDON = /^roomhook\.([\w-]+)\.node$/
 
-/** Where the loaded addon lies: this package's own folder first, then that of its platform package. */
+/**
+ * Where the addon that this copy of the package loaded lies: in its own folder, or in the platform package that is found
+ * from there. Other copies in this process have addons and media libraries of their own.
+ */
 function addonFolder(): string | undefined {
-  const require = createRequire(import.meta.url)
-  const loaded = Object.keys(require.cache).filter((path) => ADDON.test(path.slice(path.lastIndexOf(sep) + 1)))
   const root = resolve(import.meta.dirname, '..', '..')
-  const own = loaded.find((path) => dirname(path) === root)
-  const file = own ?? loaded[0]
-  return file === undefined ? undefined : dirname(file)
+  const require = createRequire(join(root, 'index.js'))
+  for (const path of Object.keys(require.cache)) {
+    const platform = ADDON.exec(basename(path))?.[1]
+    if (platform === undefined) continue
+    if (dirname(path) === root || path === resolved(require, `roomhook-${platform}`)) return dirname(path)
+  }
+  return undefined
+}
+
+function resolved(require: NodeJS.Require, name: string): string | undefined {
+  try {
+    return require.resolve(name)
+  } catch {
+    return undefined
+  }
 }
 
 let told = false

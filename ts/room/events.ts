@@ -31,6 +31,7 @@ export const RoomEvent = {
   ParticipantEncryptionStatusChanged: 'participantEncryptionStatusChanged',
   ConnectionQualityChanged: 'connectionQualityChanged',
   DataReceived: 'dataReceived',
+  DataDropped: 'dataDropped',
   DtmfReceived: 'dtmfReceived',
   ConnectionStateChanged: 'connectionStateChanged',
   Connected: 'connected',
@@ -91,13 +92,23 @@ export interface RoomEventMap {
   participantEncryptionStatusChanged: [isEncrypted: boolean, participant: Participant]
   /** How good somebody's connection is. Only the newest of a participant is delivered if several wait. */
   connectionQualityChanged: [quality: ConnectionQuality, participant: Participant]
-  /** A data packet. `participant` is undefined when the server sent it. */
+  /**
+   * A data packet. `participant` is undefined when the server sent it, and when somebody did whom the server has not
+   * announced yet, or no longer knows: it announces who publishes nothing up to three seconds late, and until then the
+   * media library does not tell who it was. Tell callers to wait for `participantActive` or to say in the payload who they
+   * are.
+   */
   dataReceived: [
     payload: Uint8Array,
     participant: RemoteParticipant | undefined,
     kind: DataPacketKind,
     topic: string | undefined,
   ]
+  /**
+   * Reliable packets were dropped at this place, because 64 MiB of data waited for the listeners. Without a listener it is
+   * logged.
+   */
+  dataDropped: [packets: number]
   /** A telephone key. */
   dtmfReceived: [code: number, digit: string, participant: RemoteParticipant]
   /** The state of the connection changed. */

@@ -1,6 +1,7 @@
 // The local participant: what this process publishes and says about itself. It refuses to publish a track twice.
 
 import { ConfigError, RoomhookError } from '../base/errors.js'
+import { log } from '../base/log.js'
 import type { native } from '../base/native.js'
 import { checkBoolean, checkOptions, checkString, checkStrings, checkText, invalid } from '../base/options.js'
 import { harmless } from '../base/promises.js'
@@ -10,6 +11,9 @@ import { LocalTrackPublication } from './publication.js'
 import type { Session } from './session.js'
 import { LocalAudioTrack, type LocalTrack } from './track.js'
 import type { ParticipantInfo, PublicationInfo } from './wire.js'
+
+/** How long what was done may take to be announced. The server announces what we change ourselves at once. */
+const ANNOUNCED_WITHIN_MS = 5_000
 
 /** How a data packet is sent. */
 export interface DataPublishOptions {
@@ -31,6 +35,8 @@ export class LocalParticipant extends Participant {
   readonly #session: Session
   readonly #publishing = new Map<LocalTrack, Promise<unknown>>()
   readonly #watching = new Set<() => void>()
+  /** The last of the changes that were asked for; each waits for the one before it. */
+  #changes: Promise<unknown> = Promise.resolve()
 
   /** @internal */
   constructor(info: ParticipantInfo, session: Session) {
@@ -50,6 +56,11 @@ export class LocalParticipant extends Participant {
     const published = [...this.trackPublications.values()].some((publication) => publication.track === track)
     if (published || this.#publishing.has(track)) {
       throw new ConfigError('CONFIG_INVALID', 'track is published already: unpublish it first, or make another track')
+    }
+    if (track.numChannels > 1) {
+      // rust-sdks livekit/src/room/participant/local_participant.rs: its AddTrackRequest never has TF_STEREO, so
+      // livekit-server answers without `stereo=1`, and Opus folds both channels into one.
+      log.warn('a stereo source is published, but what is sent is mono: use a source of one channel')
     }
     const publishing = this.#session.ask('publishTrack', (room) => room.publishTrack(track.native, complete))
     this.#publishing.set(track, publishing)
@@ -83,10 +94,12 @@ export class LocalParticipant extends Participant {
   }
 
   /**
-   * Sends a data packet.
+   * Sends a data packet. Packets leave in the order of the calls, awaited or not.
    *
-   * @throws {ConfigError} `CONFIG_INVALID` for data that is no Uint8Array, or wrong options.
-   * @throws {ConnectionError} `TRANSPORT_FAILED` if it could not be sent.
+   * @param data With topic and identities at most 64,000 bytes, less about 100 bytes and the own identity.
+   * @throws {ConfigError} `CONFIG_INVALID` for data that is no Uint8Array or too long, or wrong options.
+   * @throws {ConnectionError} `TRANSPORT_FAILED` if it could not be sent, or the token does not allow it
+   * (`canPublishData`).
    */
   async publishData(data: Uint8Array, options?: DataPublishOptions): Promise<void> {
     if (!(data instanceof Uint8Array)) throw invalid('data', 'a Uint8Array', data)
@@ -103,32 +116,37 @@ export class LocalParticipant extends Participant {
     )
   }
 
-  /** Changes this participant's metadata. The token must allow it (`canUpdateOwnMetadata`). */
+  /**
+   * Changes this participant's metadata. The token must allow it (`canUpdateOwnMetadata`). Changes of name, metadata and
+   * attributes are done one after the other, in the order of the calls, awaited or not.
+   *
+   * @throws {ConfigError} `CONFIG_INVALID` for an empty one while there is one: LiveKit keeps what there is then.
+   */
   async updateMetadata(metadata: string): Promise<void> {
     checkString(metadata, 'metadata')
     const isSo = () => this.metadata === metadata
-    await this.#change('updateMetadata', (room) => room.setMetadata(metadata), isSo)
-  }
-
-  /** Changes this participant's name. The token must allow it (`canUpdateOwnMetadata`). */
-  async updateName(name: string): Promise<void> {
-    checkString(name, 'name')
-    await this.#change(
-      'updateName',
-      (room) => room.setName(name),
-      () => this.name === name,
-    )
+    await this.#change('updateMetadata', (room) => room.setMetadata(metadata), isSo, metadata)
   }
 
   /**
-   * Sets attributes of this participant; others stay. An empty value removes one. The token must allow it
-   * (`canUpdateOwnMetadata`).
+   * Changes this participant's name, as `updateMetadata` does.
+   *
+   * @throws {ConfigError} `CONFIG_INVALID` for an empty one while there is one: LiveKit keeps what there is then.
+   */
+  async updateName(name: string): Promise<void> {
+    checkString(name, 'name')
+    const isSo = () => this.name === name
+    await this.#change('updateName', (room) => room.setName(name), isSo, name)
+  }
+
+  /**
+   * Sets attributes of this participant, as `updateMetadata` does; others stay. An empty value removes one.
    */
   async setAttributes(attributes: Record<string, string>): Promise<void> {
     checkStrings(attributes, 'attributes')
     const wanted = Object.entries(attributes)
     const isSo = () => wanted.every(([name, value]) => (this.attributes[name] ?? '') === value)
-    await this.#change('setAttributes', (room) => room.setAttributes(attributes), isSo)
+    await this.#change('setAttributes', (room) => room.setAttributes(Object.fromEntries(wanted)), isSo)
   }
 
   /** @internal */
@@ -137,23 +155,60 @@ export class LocalParticipant extends Participant {
   }
 
   /**
-   * Changes what this participant says about itself: done when the server says so, or announces it. The library begins to
-   * wait for the server's answer after it has asked, so it can miss it, and then fails after five seconds although all went
-   * well.
+   * Changes what this participant says about itself, after the changes asked for before. **One at a time:** the library
+   * sends name and metadata together, the other from what was last announced, so that a change begun before the one
+   * before it was announced would take that back (rust-sdks livekit/src/room/participant/local_participant.rs).
    */
-  async #change(what: string, ask: (room: native.NativeRoom) => Promise<void>, isSo: () => boolean): Promise<void> {
+  #change(
+    what: string,
+    ask: (room: native.NativeRoom) => Promise<void>,
+    isSo: () => boolean,
+    text?: string,
+  ): Promise<void> {
+    this.#session.check(what)
+    const change = this.#changes.then(() => {
+      if (text !== '') return this.#changeNow(what, ask, isSo)
+      if (isSo()) return undefined
+      throw new ConfigError('CONFIG_INVALID', `${what}: expected some text, got none; LiveKit keeps what there is then`)
+    })
+    this.#changes = change.catch(() => {})
+    return change
+  }
+
+  /**
+   * Done when the server has announced it; when it was so before, when the server has answered. The library begins to wait
+   * for an answer after it has asked, so it can miss it, and then fails after five seconds although all went well.
+   */
+  async #changeNow(what: string, ask: (room: native.NativeRoom) => Promise<void>, isSo: () => boolean): Promise<void> {
+    let was = isSo()
     let look = (): void => {}
+    let timer: NodeJS.Timeout | undefined
     const announced = new Promise<void>((resolve) => {
-      look = () => isSo() && resolve()
+      look = () => {
+        const is = isSo()
+        if ((is && !was) || this.#session.ended) resolve()
+        was = is
+      }
     })
     this.#watching.add(look)
-    const answered = this.#session.ask(what, ask).catch((error: unknown) => {
-      const missed = RoomhookError.isInstance(error) && error.retryable && isSo()
-      if (!missed) throw error
-    })
+    const answered = async (): Promise<void> => {
+      try {
+        await this.#session.ask(what, ask)
+      } catch (error) {
+        const missed = RoomhookError.isInstance(error) && error.retryable && isSo()
+        if (!missed) throw error
+      }
+      if (isSo()) return
+      // Somebody else may have changed it at once, so that ours is never announced.
+      await new Promise((resolve) => {
+        timer = setTimeout(resolve, ANNOUNCED_WITHIN_MS).unref()
+      })
+    }
     try {
-      await Promise.race([answered, announced])
+      await Promise.race([answered(), announced])
+      if (!isSo()) this.#session.check(what)
     } finally {
+      clearTimeout(timer)
       this.#watching.delete(look)
     }
   }

@@ -91,6 +91,11 @@ export class LocalAudioTrack extends Track {
     this.#source = source
   }
 
+  /** @internal Channels of its source. */
+  get numChannels(): number {
+    return this.#source.numChannels
+  }
+
   /**
    * Makes a track of a source. Publish it with `room.localParticipant.publishTrack(track, options)`.
    *

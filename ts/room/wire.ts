@@ -97,6 +97,7 @@ export interface WireEvents {
   connectionQualityChanged: OfParticipant & { quality: number }
   connectionStateChanged: { state: number }
   dataReceived: OfParticipant & { topic: string | null; kind: number; length: number }
+  dataDropped: { packets: number }
   dtmfReceived: OfParticipant & { code: number; digit: string | null }
   reconnecting: object
   reconnected: object

@@ -3,11 +3,12 @@
 //! Decides what the tests of the floors above see. Refuses to imitate a network: nothing happens that was not scripted,
 //! except what the real engine always does (`LocalTrackPublished`, `LocalTrackUnpublished`, one last `Disconnected`).
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::FutureExt;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -18,9 +19,9 @@ pub use objects::FakeTrack;
 use objects::{FakePublication, FakeSource};
 
 use crate::engine::{
-    line, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, DataPacket,
-    EngineAudioSource, EngineError, EngineEvent, EnginePublication, EngineRoom, EngineTrack,
-    EventSender, ParticipantInfo, PublicationInfo, PublishOptions, RoomEngine, RoomInfo, TrackInfo,
+    line, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, EngineAudioSource,
+    EngineError, EngineEvent, EnginePublication, EngineRoom, EventSender, ParticipantInfo, Pending,
+    PublicationInfo, RoomAnswer, RoomEngine, RoomInfo, RoomRequest, TrackInfo,
 };
 
 const KIND_AUDIO: i32 = 1;
@@ -28,7 +29,7 @@ const CLIENT_INITIATED: i32 = 1;
 const GONE: i32 = 0;
 
 /// One call that reached the fake engine or an object of it.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(missing_docs)]
 pub enum Call {
     Connect {
@@ -36,19 +37,7 @@ pub enum Call {
         options: ConnectOptions,
     },
     Disconnect,
-    PublishTrack {
-        name: String,
-        options: PublishOptions,
-    },
-    UnpublishTrack {
-        sid: String,
-        stop: bool,
-    },
-    PublishData(DataPacket),
-    SetMetadata(String),
-    SetName(String),
-    SetAttributes(HashMap<String, String>),
-    SimulateScenario(i32),
+    Room(RoomRequest),
     SetSubscribed {
         sid: String,
         subscribed: bool,
@@ -272,11 +261,36 @@ impl FakeRoom {
         }
     }
 
-    fn perform(&self, call: Call) -> Result<(), EngineError> {
+    fn answer(&self, request: RoomRequest) -> Result<RoomAnswer, EngineError> {
         if self.ended() {
             return Err(EngineError::Closed("the room is closed".into()));
         }
-        self.log.perform(call)
+        self.log.perform(Call::Room(request.clone()))?;
+        match request {
+            RoomRequest::PublishTrack { track, options } => {
+                let number = self.log.sids.fetch_add(1, Ordering::Relaxed) + 1;
+                let sid = format!("TR_{number}");
+                self.emit(EngineEvent::LocalTrackPublished { sid: sid.clone() });
+                let info = PublicationInfo {
+                    sid,
+                    name: track.info().name.clone(),
+                    kind: KIND_AUDIO,
+                    source: options.source.unwrap_or_default(),
+                    mime_type: "audio/opus".into(),
+                    ..PublicationInfo::default()
+                };
+                let log = self.log.clone();
+                Ok(RoomAnswer::Published(Arc::new(FakePublication {
+                    log,
+                    info,
+                })))
+            }
+            RoomRequest::UnpublishTrack { sid, .. } => {
+                self.emit(EngineEvent::LocalTrackUnpublished { sid });
+                Ok(RoomAnswer::Done)
+            }
+            _ => Ok(RoomAnswer::Done),
+        }
     }
 }
 
@@ -296,61 +310,8 @@ impl EngineRoom for Joined {
         Ok(())
     }
 
-    async fn publish_track(
-        &self,
-        track: &dyn EngineTrack,
-        options: PublishOptions,
-    ) -> Result<Arc<dyn EnginePublication>, EngineError> {
-        let name = track.info().name.clone();
-        let source = options.source.unwrap_or_default();
-        self.0.perform(Call::PublishTrack {
-            name: name.clone(),
-            options,
-        })?;
-        let number = self.0.log.sids.fetch_add(1, Ordering::Relaxed) + 1;
-        let sid = format!("TR_{number}");
-        self.0
-            .emit(EngineEvent::LocalTrackPublished { sid: sid.clone() });
-        Ok(Arc::new(FakePublication {
-            log: self.0.log.clone(),
-            info: PublicationInfo {
-                sid,
-                name,
-                kind: KIND_AUDIO,
-                source,
-                mime_type: "audio/opus".into(),
-                ..PublicationInfo::default()
-            },
-        }))
-    }
-
-    async fn unpublish_track(&self, track_sid: &str, stop: bool) -> Result<(), EngineError> {
-        let sid = track_sid.to_owned();
-        self.0.perform(Call::UnpublishTrack {
-            sid: sid.clone(),
-            stop,
-        })?;
-        self.0.emit(EngineEvent::LocalTrackUnpublished { sid });
-        Ok(())
-    }
-
-    async fn publish_data(&self, packet: DataPacket) -> Result<(), EngineError> {
-        self.0.perform(Call::PublishData(packet))
-    }
-
-    async fn set_metadata(&self, metadata: &str) -> Result<(), EngineError> {
-        self.0.perform(Call::SetMetadata(metadata.to_owned()))
-    }
-
-    async fn set_name(&self, name: &str) -> Result<(), EngineError> {
-        self.0.perform(Call::SetName(name.to_owned()))
-    }
-
-    async fn set_attributes(&self, attributes: HashMap<String, String>) -> Result<(), EngineError> {
-        self.0.perform(Call::SetAttributes(attributes))
-    }
-
-    async fn simulate_scenario(&self, scenario: i32) -> Result<(), EngineError> {
-        self.0.perform(Call::SimulateScenario(scenario))
+    fn request(&self, request: RoomRequest) -> Pending<RoomAnswer> {
+        let answer = self.0.answer(request);
+        async move { answer }.boxed()
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::script::{handle, say, say_in, Script};
-use super::{disconnect_id, join, left, publish_id, start, ROOM};
+use super::{disconnect_id, join, left, publish_id, publishing, sid_of, start, taking_back, ROOM};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
@@ -12,7 +12,7 @@ use crate::engine::router::Router;
 use crate::engine::source::AudioSource;
 use crate::engine::{
     changes, proto, AudioSourceOptions, Connected, EngineAudioSource, EngineError,
-    EnginePublication, EngineRoom, EngineTrack, PublishOptions,
+    EnginePublication, EngineRoom, EngineTrack, RoomAnswer,
 };
 
 fn unpublish_id(ask: &Ask) -> Option<u64> {
@@ -60,11 +60,13 @@ async fn publish(
     room: &Arc<dyn EngineRoom>,
 ) -> Arc<dyn EnginePublication> {
     let track = track(router);
-    let mut publishing = room.publish_track(track.as_ref(), PublishOptions::default());
-    start(&mut publishing).await;
+    let published_one = room.request(publishing(&track));
     let id = script.request("publishing", 1, publish_id);
     say(router, published(id, "TR_9"));
-    publishing.await.unwrap()
+    match published_one.await.unwrap() {
+        RoomAnswer::Published(publication) => publication,
+        _ => panic!("nothing was published"),
+    }
 }
 
 fn asked(script: &Script, wanted: fn(&Ask) -> Option<u64>) -> usize {
@@ -96,17 +98,14 @@ async fn a_room_is_left_only_after_what_is_under_way_has_ended() {
     let Connected { room, .. } = join(&script, &router).await;
     let _publication = publish(&script, &router, &room).await;
     let other = track(&router);
-    let mut publishing = room.publish_track(other.as_ref(), PublishOptions::default());
-    start(&mut publishing).await;
+    let publishing = room.request(publishing(&other));
     // Nobody waits for this one, but the library is at it.
-    let mut abandoned = room.unpublish_track("TR_9", true);
-    start(&mut abandoned).await;
-    drop(abandoned);
+    drop(room.request(taking_back("TR_9")));
     let mut leaving = room.disconnect();
     start(&mut leaving).await;
     let late = track(&router);
-    let refused = room.publish_track(late.as_ref(), PublishOptions::default());
-    let taken_back = room.unpublish_track("TR_9", true);
+    let refused = room.request(super::publishing(&late));
+    let taken_back = room.request(taking_back("TR_9"));
     say(
         &router,
         unpublished(script.request("taking back", 1, unpublish_id)),
@@ -128,8 +127,7 @@ async fn a_room_is_left_only_after_what_is_under_way_has_ended() {
         &router,
         published(script.request("publishing", 2, publish_id), "TR_8"),
     );
-    let publication = publishing.await.unwrap();
-    assert_eq!(publication.info().sid, "TR_8");
+    assert_eq!(sid_of(publishing.await), "TR_8");
     start(&mut leaving).await;
     assert!(matches!(refused.await, Err(EngineError::Closed(_))));
     taken_back.await.unwrap();
@@ -148,8 +146,7 @@ async fn a_room_is_left_although_the_library_never_answers_for_its_tracks() {
     let Connected { room, .. } = join(&script, &router).await;
     let _publication = publish(&script, &router, &room).await;
     let other = track(&router);
-    let mut publishing = room.publish_track(other.as_ref(), PublishOptions::default());
-    start(&mut publishing).await;
+    let publishing = room.request(publishing(&other));
     let began = tokio::time::Instant::now();
     let mut leaving = room.disconnect();
     let before = began + changes::PATIENCE * 2 - Duration::from_millis(1);
@@ -167,8 +164,7 @@ async fn a_call_under_way_fails_when_the_room_ends_and_its_late_answer_is_given_
     let (script, router) = Script::accepting();
     let Connected { room, .. } = join(&script, &router).await;
     let track = track(&router);
-    let mut publishing = room.publish_track(track.as_ref(), PublishOptions::default());
-    start(&mut publishing).await;
+    let publishing = room.request(publishing(&track));
     let gone = proto::Disconnected { reason: 5 };
     say_in(&router, ROOM, RoomMessage::Disconnected(gone));
     assert!(matches!(publishing.await, Err(EngineError::Closed(_))));

@@ -7,7 +7,10 @@ use std::time::Duration;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::router::Router;
-use crate::engine::{native, proto, ConnectOptions, Connected, EngineEvent, EventReceiver};
+use crate::engine::{
+    native, proto, ConnectOptions, Connected, EngineError, EngineEvent, EngineTrack, EventReceiver,
+    PublishOptions, RoomAnswer, RoomRequest,
+};
 use script::{say, Script};
 
 mod leaving;
@@ -65,6 +68,28 @@ async fn start(future: &mut (impl std::future::Future + Unpin)) {
         biased;
         _ = future => panic!("the future ended too early"),
         () = std::future::ready(()) => {}
+    }
+}
+
+fn publishing(track: &Arc<dyn EngineTrack>) -> RoomRequest {
+    RoomRequest::PublishTrack {
+        track: track.clone(),
+        options: PublishOptions::default(),
+    }
+}
+
+fn taking_back(sid: &str) -> RoomRequest {
+    RoomRequest::UnpublishTrack {
+        sid: sid.to_owned(),
+        stop: true,
+    }
+}
+
+/// The sid of what was published.
+fn sid_of(answer: Result<RoomAnswer, EngineError>) -> String {
+    match answer.unwrap() {
+        RoomAnswer::Published(publication) => publication.info().sid.clone(),
+        _ => panic!("nothing was published"),
     }
 }
 

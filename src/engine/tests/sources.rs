@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::script::{handle, say, say_in, Script};
-use super::{capture_id, join, publish_id, start, ROOM};
+use super::{capture_id, join, publish_id, publishing, sid_of, start, ROOM};
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
 use crate::engine::router::Router;
 use crate::engine::source::AudioSource;
-use crate::engine::{proto, AudioSourceOptions, EngineAudioSource, EngineError, PublishOptions};
+use crate::engine::{proto, AudioSourceOptions, EngineAudioSource, EngineError};
 
 fn source(router: &Arc<Router>, queue_size_ms: u32) -> AudioSource {
     let options = AudioSourceOptions {
@@ -76,9 +76,7 @@ async fn publishing_has_a_deadline_and_happens_once_per_track() {
     let connected = join(&script, &router).await;
     let track = source(&router, 1_000).create_track("voice").unwrap();
     let room = connected.room;
-    let late = room
-        .publish_track(track.as_ref(), PublishOptions::default())
-        .await;
+    let late = room.request(publishing(&track)).await;
     assert!(matches!(late, Err(EngineError::TimedOut(_))));
     let published = |number: usize, id| {
         Event::PublishTrack(proto::PublishTrackCallback {
@@ -96,18 +94,15 @@ async fn publishing_has_a_deadline_and_happens_once_per_track() {
     };
     say(&router, published(1, 70));
     script.given_back(70);
-    let mut publishing = room.publish_track(track.as_ref(), PublishOptions::default());
-    start(&mut publishing).await;
+    let published_one = room.request(publishing(&track));
     say(&router, published(2, 71));
-    assert_eq!(publishing.await.unwrap().info().sid, "TR_9");
-    let again = room
-        .publish_track(track.as_ref(), PublishOptions::default())
-        .await;
+    assert_eq!(sid_of(published_one.await), "TR_9");
+    let again = room.request(publishing(&track)).await;
     assert!(matches!(again, Err(EngineError::Invalid(_))));
     let event = proto::LocalTrackUnpublished {
         publication_sid: "TR_9".into(),
     };
     say_in(&router, ROOM, RoomMessage::LocalTrackUnpublished(event));
-    let mut free = room.publish_track(track.as_ref(), PublishOptions::default());
+    let mut free = room.request(publishing(&track));
     start(&mut free).await;
 }
