@@ -250,7 +250,8 @@ impl Copy {
             ))
         };
         let mut name = [0; 8];
-        getrandom::fill(&mut name).map_err(|error| failed(error.into()))?;
+        getrandom::fill(&mut name)
+            .map_err(|error| failed(std::io::Error::other(error.to_string())))?;
         let copy = std::env::temp_dir().join(format!("roomhook-{}-{FILE_NAME}", hex::encode(name)));
         let mut to = File::create_new(&copy).map_err(failed)?;
         let copy = Copy(copy);
