@@ -4,7 +4,7 @@
 mod engine_support;
 mod support;
 
-use engine_support::{join, microphone, play, soon, source};
+use engine_support::{join, microphone, play, publishing, soon, source};
 use roomhook::words::JobType;
 use support::worker::{options, TestWorker};
 use support::LiveKitServer;
@@ -25,7 +25,7 @@ async fn a_publisher_job_comes_with_the_first_track_and_not_with_the_join() {
     assert!(worker.is_quiet());
     let source = source(1_000);
     let track = source.create_track("microphone").expect("a track");
-    let publishing = alice.room.publish_track(track.as_ref(), microphone());
+    let publishing = publishing(&*alice.room, &track, microphone());
     soon("publishing", publishing).await.expect("published");
     let playing = play(source.clone());
     let (job, _) = worker.take_job().await;
