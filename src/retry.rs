@@ -57,6 +57,55 @@ impl Schedule {
     }
 }
 
+/// The waits of something that is tried for ever. Each is drawn at random, so that many who lost one server at one time
+/// do not come back in step.
+#[derive(Debug)]
+pub struct Backoff {
+    schedule: Schedule,
+    failures: u32,
+    random: u64,
+}
+
+impl Backoff {
+    /// Waits that double from `initial_ms` to `max_ms`; a `seed` of its own on every start.
+    pub fn new(initial_ms: u64, max_ms: u64, seed: u64) -> Self {
+        let schedule = Schedule {
+            initial_ms,
+            max_ms,
+            max_attempts: u32::MAX,
+            budget_ms: u64::MAX,
+        };
+        Backoff {
+            schedule,
+            failures: 0,
+            random: seed,
+        }
+    }
+
+    /// How long to wait after one more failure, in milliseconds; at least as long as was asked for.
+    pub fn next_wait(&mut self, asked_ms: Option<u64>) -> u64 {
+        self.failures = self.failures.saturating_add(1).min(64);
+        let jitter = Some(self.fraction());
+        let wait = self.schedule.next_wait(self.failures, 0, asked_ms, jitter);
+        wait.unwrap_or(self.schedule.max_ms)
+    }
+
+    /// It worked: the waits begin anew.
+    pub fn reset(&mut self) {
+        self.failures = 0;
+    }
+
+    /// A number from 0 to 1: SplitMix64, which is plenty for jitter.
+    fn fraction(&mut self) -> f64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^= z >> 31;
+        (z >> 11) as f64 / (1u64 << 53) as f64
+    }
+}
+
 /// A `Retry-After` value as milliseconds from `now_ms` (since the Unix epoch): whole seconds, or an HTTP date
 /// (RFC 9110 §10.2.3). A date in the past is 0; anything else is `None`.
 pub fn parse_retry_after(value: &str, now_ms: i64) -> Option<u64> {
@@ -154,6 +203,20 @@ mod tests {
         assert_eq!(wait(59_001, None), None);
         assert_eq!(wait(0, Some(60_001)), None);
         assert_eq!(wait(u64::MAX, Some(u64::MAX)), None);
+    }
+
+    #[test]
+    fn waits_without_an_end_double_to_the_longest_begin_anew_and_differ() {
+        let mut backoff = Backoff::new(500, 10_000, 1);
+        for full in [500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000] {
+            let wait = backoff.next_wait(None);
+            assert!((full / 2..=full).contains(&wait), "{wait} of {full}");
+        }
+        assert_eq!(backoff.next_wait(Some(30_000)), 30_000);
+        backoff.reset();
+        assert!(backoff.next_wait(None) <= 500);
+        let first = |seed| Backoff::new(500, 10_000, seed).next_wait(None);
+        assert_ne!(first(1), first(2));
     }
 
     #[test]

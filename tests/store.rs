@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
 use roomhook::dispatcher::config::StorePath;
-use roomhook::dispatcher::machine::{Delivery, Record, Stage, Token};
+use roomhook::dispatcher::machine::{Bearer, Delivery, Record, Stage, Token};
 use roomhook::dispatcher::store::{Store, StoreError};
 use roomhook::id::{JobId, Pii, Secret};
 use roomhook::words::JobStatus;
@@ -24,17 +24,23 @@ fn record(job_id: &str) -> Box<Record> {
         stage: Stage::Delivering,
         status: JobStatus::Pending,
         error: None,
-        bearers: vec!["b1".to_owned(), "b2".to_owned()],
+        bearers: [(1, "b1"), (1, "b2")]
+            .map(|(delivery, hash)| Bearer {
+                delivery,
+                hash: hash.to_owned(),
+            })
+            .to_vec(),
         token: Some(Token {
             jwt: Secret::new("sesame-token".to_owned()),
-            expires_at: 9,
             url: Some("wss://x.example".to_owned()),
         }),
+        token_expires_at: Some(9),
         delivery: Some(Delivery {
             number: 1,
             url: "https://e.example/".to_owned(),
             attempt: 2,
             started_at: 5,
+            cancelled: true,
         }),
         terminated_at: None,
         created_at: 1,
@@ -89,6 +95,27 @@ async fn a_record_comes_back_as_it_was_after_reopening_the_file() {
     assert_eq!(store.find(JobId::from("AJ_0")).await.unwrap(), None);
     drop(store);
     thread.join();
+}
+
+#[tokio::test]
+async fn a_file_of_the_first_version_is_moved_forward() {
+    let folder = tempfile::tempdir().unwrap();
+    let (store, thread) = Store::open(&file(&folder)).unwrap();
+    store.save(record("AJ_1"), true).await.unwrap();
+    drop(store);
+    thread.join();
+    let old = rusqlite::Connection::open(path(&folder)).unwrap();
+    old.execute_batch(
+        r#"ALTER TABLE deliveries DROP COLUMN cancelled; UPDATE jobs SET bearers = '["b1","b2"]'; PRAGMA user_version = 1;"#,
+    )
+    .unwrap();
+    drop(old);
+    let (store, _thread) = Store::open(&file(&folder)).unwrap();
+    let mut moved = record("AJ_1");
+    if let Some(delivery) = &mut moved.delivery {
+        delivery.cancelled = false;
+    }
+    assert_eq!(store.unfinished().await.unwrap(), [*moved]);
 }
 
 #[tokio::test]
@@ -179,7 +206,7 @@ fn a_foreign_a_damaged_and_a_newer_file_are_refused_and_left_alone() {
     );
 
     let intact = rusqlite::Connection::open(&name).unwrap();
-    intact.execute_batch("PRAGMA user_version = 1").unwrap();
+    intact.execute_batch("PRAGMA user_version = 2").unwrap();
     drop(intact);
     let mut bytes = std::fs::read(&name).unwrap();
     for byte in bytes.iter_mut().skip(4_096).step_by(3) {

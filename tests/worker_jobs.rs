@@ -213,11 +213,12 @@ async fn a_deleted_dispatch_terminates_the_job() {
         job_id: job.id.clone(),
     };
     assert_eq!(worker.next().await, terminated);
-    let late = worker
-        .handle
-        .update_job(&job.id, JobStatus::Success, "")
-        .await;
-    assert_eq!(late, UpdateOutcome::Unknown);
+    // F-D9: LiveKit lets go of the job when it hears of its end.
+    for outcome in [UpdateOutcome::Sent, UpdateOutcome::Unknown] {
+        let late = worker.handle.update_job(&job.id, JobStatus::Success, "");
+        assert_eq!(late.await, outcome);
+    }
+    server.log_line_with(job.id.as_str(), "job ended").await;
 }
 
 #[tokio::test]

@@ -48,6 +48,7 @@ const LEVELS: Record<EventName, 'info' | 'warn' | 'error'> = {
   endpointDisabled: 'error',
   jobRunning: 'info',
   jobEnded: 'info',
+  atCapacity: 'warn',
   eventsDropped: 'warn',
 }
 

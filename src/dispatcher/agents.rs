@@ -54,6 +54,8 @@ fn ready_agent(agent: &Agent) -> Result<ReadyAgent, Error> {
                 max_attempts: agent.retry.max_retries + 1,
                 budget_ms: agent.retry.budget_ms,
             }),
+            join_timeout_ms: agent.join_timeout_ms,
+            max_duration_ms: agent.max_duration_ms,
         },
         endpoints: endpoints?,
         agent: agent.clone(),

@@ -3,27 +3,18 @@
 //! Decides the outcome of one attempt from what came back, or did not. It refuses to follow a redirect and to quote an
 //! answer, except for the reason of a rejection, which the endpoint wrote for us to pass on.
 
-use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::dispatcher::machine::{cut_error, Outcome, Reading};
-use crate::net::http::{Answer, NetError};
+use crate::dispatcher::post::PostError;
+use crate::net::http::Answer;
 use crate::retry::{parse_retry_after, Verdict};
 
-/// The part of the answer's body that decides.
-#[derive(Deserialize)]
-struct Body {
-    accepted: bool,
-    #[serde(default)]
-    error: Option<String>,
-    #[serde(default)]
-    participant_identity: Option<String>,
-}
-
 /// Judges one attempt; `identity` is the token's subject, `now_ms` is for a `Retry-After` that is a date.
-pub fn judge(result: Result<Answer, NetError>, identity: &str, now_ms: i64) -> Outcome {
+pub fn judge(result: Result<Answer, PostError>, identity: &str, now_ms: i64) -> Outcome {
     let answer = match result {
         Ok(answer) => answer,
-        Err(error) if error.retryable() => {
+        Err(PostError::Net(error)) if error.retryable() => {
             return Outcome::Retry {
                 in_doubt: !error.nothing_sent(),
                 why: error.to_string(),
@@ -39,13 +30,14 @@ pub fn judge(result: Result<Answer, NetError>, identity: &str, now_ms: i64) -> O
     };
     let why = format!("it answered {}", answer.status);
     match Verdict::of(answer.status) {
-        Verdict::Answered => accepted(&answer, identity),
+        Verdict::Answered => read(&answer, identity),
         Verdict::Retry => Outcome::Retry {
             why,
             retry_after_ms: answer
                 .retry_after
                 .and_then(|text| parse_retry_after(&text, now_ms)),
-            in_doubt: false,
+            // A proxy may be speaking: the agent behind it may have taken the job. 503 and 4xx say that nobody did.
+            in_doubt: answer.status >= 500 && answer.status != 503,
         },
         Verdict::Gone => Outcome::Permanent { why, gone: true },
         Verdict::Redirect => Outcome::Permanent {
@@ -56,29 +48,73 @@ pub fn judge(result: Result<Answer, NetError>, identity: &str, now_ms: i64) -> O
     }
 }
 
+/// What a 2xx means. `accepted` is read by itself, so that no other field of an answer can turn a yes or a no around.
+fn read(answer: &Answer, identity: &str) -> Outcome {
+    let body = answer.body.as_deref();
+    if body.is_some_and(|body| body.iter().all(u8::is_ascii_whitespace)) {
+        let reading = Reading::Empty;
+        return Outcome::Accepted { reading };
+    }
+    match body.map(serde_json::from_slice::<Map<String, Value>>) {
+        Some(Ok(body)) if body.get("accepted") == Some(&Value::Bool(true)) => {
+            let reading = other_fields(&body, identity);
+            Outcome::Accepted { reading }
+        }
+        Some(Ok(body)) => Outcome::Rejected {
+            reason: body.get("error").and_then(reason),
+        },
+        // An error page, or an answer that was cut: whoever wrote it may have taken the job.
+        _ => Outcome::Retry {
+            why: format!(
+                "it answered {} without the JSON object that the protocol asks for",
+                answer.status
+            ),
+            retry_after_ms: None,
+            in_doubt: true,
+        },
+    }
+}
+
 /// An agent that names another identity than the token's joins under the token's all the same, because LiveKit looks at
 /// nothing else. To send it away would start a second agent beside it.
-fn accepted(answer: &Answer, identity: &str) -> Outcome {
-    let body = answer.body.as_deref().map(serde_json::from_slice::<Body>);
-    let reading = match body {
-        Some(Ok(body)) if !body.accepted => {
-            let reason = body.error.map(|text| cut_error(&text));
-            return Outcome::Rejected {
-                reason: reason.filter(|text| !text.is_empty()),
-            };
+fn other_fields(body: &Map<String, Value>, identity: &str) -> Reading {
+    let is_text = |name| matches!(body.get(name), None | Some(Value::Null | Value::String(_)));
+    let is_map = matches!(
+        body.get("participant_attributes"),
+        None | Some(Value::Null | Value::Object(_))
+    );
+    match body.get("participant_identity").and_then(Value::as_str) {
+        Some(named) if !named.is_empty() && named != identity => Reading::OtherIdentity,
+        _ if !is_map
+            || ![
+                "participant_identity",
+                "participant_name",
+                "participant_metadata",
+            ]
+            .into_iter()
+            .all(is_text) =>
+        {
+            Reading::WrongFields
         }
-        Some(Ok(body)) => match body.participant_identity.as_deref() {
-            Some(named) if !named.is_empty() && named != identity => Reading::OtherIdentity,
-            _ => Reading::Clear,
-        },
-        _ => Reading::Unreadable,
+        _ => Reading::Clear,
+    }
+}
+
+/// Why not: a text, or what an error object says in its `message` or `code`.
+fn reason(error: &Value) -> Option<String> {
+    let text = match error {
+        Value::Object(error) => ["message", "code"]
+            .into_iter()
+            .find_map(|key| error.get(key)?.as_str()),
+        error => error.as_str(),
     };
-    Outcome::Accepted { reading }
+    text.filter(|text| !text.is_empty()).map(cut_error)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::http::NetError;
     use bytes::Bytes;
 
     fn answer(status: u16, body: &str, retry_after: Option<&str>) -> Outcome {
@@ -98,9 +134,14 @@ mod tests {
         Outcome::Accepted { reading }
     }
 
-    fn unreadable() -> Outcome {
-        let reading = Reading::Unreadable;
+    fn empty() -> Outcome {
+        let reading = Reading::Empty;
         Outcome::Accepted { reading }
+    }
+
+    fn no(reason: Option<&str>) -> Outcome {
+        let reason = reason.map(str::to_owned);
+        Outcome::Rejected { reason }
     }
 
     fn retry(why: &str, retry_after_ms: Option<u64>) -> Outcome {
@@ -108,6 +149,14 @@ mod tests {
             why: why.to_owned(),
             retry_after_ms,
             in_doubt: false,
+        }
+    }
+
+    fn doubtful(why: &str) -> Outcome {
+        Outcome::Retry {
+            why: why.to_owned(),
+            retry_after_ms: None,
+            in_doubt: true,
         }
     }
 
@@ -126,22 +175,7 @@ mod tests {
                 r#"{"accepted":true,"participant_identity":"agent-1"}"#,
                 clear(),
             ),
-            (204, "", unreadable()),
-            (200, "ok", unreadable()),
-            (200, "{}", unreadable()),
-            (200, r#"{"accepted":"yes"}"#, unreadable()),
-            (
-                200,
-                r#"{"accepted":false,"error":"busy"}"#,
-                Outcome::Rejected {
-                    reason: Some("busy".to_owned()),
-                },
-            ),
-            (
-                200,
-                r#"{"accepted":false}"#,
-                Outcome::Rejected { reason: None },
-            ),
+            (204, "", empty()),
             (
                 302,
                 "",
@@ -158,7 +192,9 @@ mod tests {
             (408, "", retry("it answered 408", None)),
             (425, "", retry("it answered 425", None)),
             (429, "", retry("it answered 429", None)),
-            (500, r#"{"accepted":false}"#, retry("it answered 500", None)),
+            (500, r#"{"accepted":false}"#, doubtful("it answered 500")),
+            (502, "", doubtful("it answered 502")),
+            (504, "", doubtful("it answered 504")),
             (503, "", retry("it answered 503", None)),
         ] {
             assert_eq!(answer(status, body, None), outcome, "{status} {body}");
@@ -187,8 +223,12 @@ mod tests {
                 Reading::OtherIdentity,
             ),
             (
-                r#"{"accepted":true,"participant_identity":7}"#,
-                Reading::Unreadable,
+                r#"{"accepted":true,"participant_identity":7,"error":{}}"#,
+                Reading::WrongFields,
+            ),
+            (
+                r#"{"accepted":true,"participant_attributes":[]}"#,
+                Reading::WrongFields,
             ),
         ] {
             assert_eq!(
@@ -200,13 +240,46 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_too_long_to_read_counts_as_taken() {
-        let answer = Answer {
+    fn f_d7_an_answer_that_says_no_is_no_and_what_is_no_answer_is_asked_for_again() {
+        const NONE: &str = "it answered 200 without the JSON object that the protocol asks for";
+        for (body, outcome) in [
+            (r#"{"accepted":false,"error":"busy"}"#, no(Some("busy"))),
+            (r#"{"accepted":false}"#, no(None)),
+            (
+                r#"{"accepted":false,"error":{"code":"busy"}}"#,
+                no(Some("busy")),
+            ),
+            (
+                r#"{"accepted":false,"error":{"code":7,"message":"try later"}}"#,
+                no(Some("try later")),
+            ),
+            (
+                r#"{"accepted":false,"error":["x"],"participant_identity":7}"#,
+                no(None),
+            ),
+            (r#"{"error":"busy"}"#, no(Some("busy"))),
+            (r#"{"accepted":"yes"}"#, no(None)),
+            (r#"{"accepted":1,"error":""}"#, no(None)),
+            (r#"{"accepted":null}"#, no(None)),
+            ("{}", no(None)),
+            ("", empty()),
+            (" \r\n", empty()),
+            ("ok", doubtful(NONE)),
+            ("true", doubtful(NONE)),
+            ("null", doubtful(NONE)),
+            ("[]", doubtful(NONE)),
+            (r#"{"accepted":tr"#, doubtful(NONE)),
+            ("<html>busy</html>", doubtful(NONE)),
+            ("\u{1f}\u{8b}\u{8}", doubtful(NONE)),
+        ] {
+            assert_eq!(answer(200, body, None), outcome, "{body}");
+        }
+        let too_long = Answer {
             status: 200,
             retry_after: None,
             body: None,
         };
-        assert_eq!(judge(Ok(answer), "agent-1", 0), unreadable());
+        assert_eq!(judge(Ok(too_long), "agent-1", 0), doubtful(NONE));
     }
 
     #[test]
@@ -217,14 +290,14 @@ mod tests {
             (NetError::Timeout(10), true),
             (NetError::Broken("reset".to_owned()), true),
         ] {
-            let outcome = judge(Err(error), "agent-1", 0);
+            let outcome = judge(Err(error.into()), "agent-1", 0);
             assert!(
                 matches!(outcome, Outcome::Retry { in_doubt, .. } if in_doubt == doubt),
                 "{outcome:?}"
             );
         }
         assert!(matches!(
-            judge(Err(NetError::Header), "agent-1", 0),
+            judge(Err(NetError::Header.into()), "agent-1", 0),
             Outcome::Permanent { .. }
         ));
     }

@@ -138,6 +138,8 @@ pub enum Event {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
     },
+    /// As many jobs are open as may be: what LiveKit offers is declined until one ends.
+    AtCapacity { active_jobs: usize, max_jobs: usize },
     /// So many events were lost before this one, because nobody pulled them.
     EventsDropped { count: u64 },
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{sleep, Instant};
 
 use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::answer;
@@ -32,7 +32,7 @@ async fn deliver(shared: &Shared, agent_name: &str, endpoint: usize, mut webhook
     ) else {
         return;
     };
-    let began = shared.clock.now_ms();
+    let began = Instant::now();
     for attempt in 1.. {
         let timeout = Duration::from_millis(route.timeout_ms);
         let now = SystemClock.now_ms();
@@ -42,7 +42,7 @@ async fn deliver(shared: &Shared, agent_name: &str, endpoint: usize, mut webhook
         let Outcome::Retry { retry_after_ms, .. } = answer::judge(result, "", now) else {
             return;
         };
-        let elapsed = (shared.clock.now_ms() - began).max(0) as u64;
+        let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let wait = (agent.plan.schedule)
             .and_then(|schedule| schedule.next_wait(attempt, elapsed, retry_after_ms, None));
         let Some(wait_ms) = wait else {

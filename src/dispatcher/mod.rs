@@ -12,6 +12,7 @@ mod job;
 pub mod machine;
 mod post;
 mod rest;
+mod room_service;
 mod shared;
 mod sockets;
 pub mod store;
@@ -109,7 +110,16 @@ impl Dispatcher {
 
     async fn open(&self, listener: TcpListener, patience: Duration) -> Result<(), Error> {
         let shared = &self.shared;
-        let unfinished = shared.store.unfinished().await?;
+        // First of all: agents of an earlier run may report at once, and LiveKit hears the load as it hears of a socket.
+        for record in shared.store.unfinished().await? {
+            JobTask::restored(shared, record)?;
+        }
+        shared.tasks.spawn(rest::serve(
+            shared.clone(),
+            listener,
+            self.close_server.clone(),
+        ));
+        shared.tasks.spawn(purge(shared.clone()));
         let (first, mut firsts) = mpsc::unbounded_channel();
         let sockets = sockets::start(shared, &first)?;
         drop(first);
@@ -122,15 +132,6 @@ impl Dispatcher {
                 format!("no connection to livekit.url within {waited} ms: {last}"),
             ))
         })?;
-        shared.tasks.spawn(rest::serve(
-            shared.clone(),
-            listener,
-            self.close_server.clone(),
-        ));
-        shared.tasks.spawn(purge(shared.clone()));
-        for record in unfinished {
-            JobTask::restored(shared, record)?;
-        }
         shared.open.store(true, Ordering::Release);
         Ok(())
     }

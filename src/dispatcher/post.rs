@@ -18,6 +18,19 @@ use crate::webhook::sign;
 use crate::words::TerminationReason;
 use crate::worker::protocol::{Participant, Room};
 
+/// What receivers take (docs/webhook-protocol.md §5): LiveKit's own limits, escaped, with room to spare.
+const MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
+
+/// Why an attempt has no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PostError {
+    /// Nothing was sent: no receiver would take it.
+    #[error("the webhook would be {0} bytes long, because of the job's metadata and attributes; receivers take {MAX_BODY_BYTES}")]
+    TooLarge(usize),
+    #[error(transparent)]
+    Net(#[from] NetError),
+}
+
 /// A webhook before its attempt: what does not change from one attempt to the next.
 pub struct Webhook {
     pub id: String,
@@ -133,19 +146,24 @@ impl Webhook {
         endpoint: &ReadyEndpoint,
         now_s: i64,
         timeout: Duration,
-    ) -> Result<Answer, NetError> {
+    ) -> Result<Answer, PostError> {
         let (headers, bytes) = self.signed(endpoint, now_s)?;
-        http.post_json(&endpoint.url, &headers, bytes, timeout)
-            .await
+        let answer = http
+            .post_json(&endpoint.url, &headers, bytes, timeout)
+            .await?;
+        Ok(answer)
     }
 
     fn signed(
         &mut self,
         endpoint: &ReadyEndpoint,
         now_s: i64,
-    ) -> Result<(Vec<(String, String)>, Bytes), NetError> {
+    ) -> Result<(Vec<(String, String)>, Bytes), PostError> {
         self.body.timestamp = now_s;
         let bytes = serde_json::to_vec(&self.body).map_err(|_| NetError::Header)?;
+        if bytes.len() > MAX_BODY_BYTES {
+            return Err(PostError::TooLarge(bytes.len()));
+        }
         let signed =
             sign(&endpoint.secrets, &bytes, &self.id, now_s).map_err(|_| NetError::Header)?;
         let own = signed
@@ -174,6 +192,7 @@ mod tests {
             error: None,
             bearers: vec![],
             token: Some(token()),
+            token_expires_at: None,
             delivery: None,
             terminated_at: None,
             created_at: 0,
@@ -231,6 +250,34 @@ mod tests {
                 "room": {"sid": "RM_1", "name": "r", "created_at": 5, "metadata": "", "num_participants": 0},
             })
         );
+    }
+
+    #[test]
+    fn f_d10_what_no_receiver_would_take_is_not_sent_and_the_reason_says_so() {
+        let mut record = record();
+        let text = |bytes| Pii("\u{1}".repeat(bytes));
+        record.job.metadata = text(512 * 1024);
+        let mut webhook = |metadata| {
+            record.job.room.metadata = metadata;
+            let extras = JobExtras {
+                agent_name: "a",
+                server_url: String::new(),
+                status_url: String::new(),
+                status_token: &Secret::new(String::new()),
+                attempt: 1,
+                deadline_ms: 1,
+            };
+            let mut webhook = Webhook::job(&record, 1, extras).unwrap();
+            webhook
+                .signed(&endpoint(), 77)
+                .map(|(_, bytes)| bytes.len())
+        };
+        assert!(
+            webhook(text(0)).is_ok(),
+            "one field of LiveKit's largest, escaped six-fold"
+        );
+        let error = webhook(text(512 * 1024)).unwrap_err();
+        assert!(error.to_string().contains("metadata"), "{error}");
     }
 
     #[test]

@@ -4,20 +4,18 @@
 //! across a wait.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::config::LiveKit;
 use crate::dispatcher::events::{Event, Events};
-use crate::dispatcher::machine::{Input, Record, StatusAnswer, StatusView};
+use crate::dispatcher::machine::{Bearer, Input, Record, Reporter, StatusAnswer, StatusView};
 use crate::dispatcher::rest::limit::Bucket;
 use crate::dispatcher::store::Store;
 use crate::id::{JobId, Pii};
@@ -29,6 +27,7 @@ pub enum Message {
     Input(Input),
     /// The agent reports, and waits for the answer.
     Status {
+        reporter: Reporter,
         status: crate::words::JobStatus,
         error: Option<String>,
         /// Where the answer goes.
@@ -49,8 +48,7 @@ pub struct JobEntry {
 
 /// The part of a written record that requests are answered from.
 pub struct Written {
-    /// SHA-256 of every bearer, in hex.
-    pub bearers: Vec<String>,
+    pub bearers: Vec<Bearer>,
     pub view: StatusView,
 }
 
@@ -61,34 +59,6 @@ impl Written {
             bearers: record.bearers.clone(),
             view: StatusView::from(record),
         }
-    }
-}
-
-/// Time for the machines: the wall clock at the start, and from there on the monotonic one, so that no clock
-/// adjustment makes a retry early or late.
-pub struct Steady {
-    base_ms: i64,
-    started: Instant,
-}
-
-impl Steady {
-    pub fn start() -> Steady {
-        Steady {
-            base_ms: SystemClock.now_ms(),
-            started: Instant::now(),
-        }
-    }
-
-    /// When the runtime's clock shows this time.
-    pub fn instant(&self, at_ms: i64) -> Instant {
-        let since = at_ms.saturating_sub(self.base_ms).max(0);
-        self.started + std::time::Duration::from_millis(since as u64)
-    }
-}
-
-impl Clock for Steady {
-    fn now_ms(&self) -> i64 {
-        self.base_ms + self.started.elapsed().as_millis() as i64
     }
 }
 
@@ -103,11 +73,14 @@ pub struct Shared {
     /// Whether the last write succeeded.
     pub store_works: AtomicBool,
     pub http: HttpClient,
-    pub clock: Steady,
     /// News for the program.
     pub events: Events,
     /// Whether jobs are taken.
     pub open: AtomicBool,
+    /// How many offers were declined because there was no room.
+    pub declined: AtomicU64,
+    /// Whether the limit of jobs was reached, and that was said.
+    full: AtomicBool,
     pub stop: CancellationToken,
     /// Job tasks, attempts, sockets, requests.
     pub tasks: TaskTracker,
@@ -147,9 +120,10 @@ impl Shared {
             store: parts.store,
             store_works: AtomicBool::new(true),
             http: parts.http,
-            clock: Steady::start(),
             events: Events::default(),
             open: AtomicBool::new(false),
+            declined: AtomicU64::new(0),
+            full: AtomicBool::new(false),
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             farewells: TaskTracker::new(),
@@ -190,41 +164,53 @@ impl Shared {
     /// Enters a new job, unless there is no room, none are taken, or it is there already.
     pub fn admit(&self, job_id: &JobId, entry: &Arc<JobEntry>) -> bool {
         let mut jobs = lock(&self.jobs);
-        let room = self.open.load(Ordering::Acquire) && jobs.len() < self.max_jobs;
-        if !room || jobs.contains_key(job_id) {
+        if !self.open.load(Ordering::Acquire) || jobs.contains_key(job_id) {
+            return false;
+        }
+        if jobs.len() >= self.max_jobs {
+            self.declined.fetch_add(1, Ordering::Relaxed);
             return false;
         }
         jobs.insert(job_id.clone(), entry.clone());
-        let active = jobs.len();
         drop(jobs);
-        self.set_active(active);
+        self.tell_load();
         true
     }
 
     /// Enters a job of an earlier run, whether or not there is room.
     pub fn readmit(&self, job_id: &JobId, entry: &Arc<JobEntry>) {
         lock(&self.jobs).insert(job_id.clone(), entry.clone());
+        self.tell_load();
     }
 
     /// Takes a job out.
     pub fn dismiss(&self, job_id: &JobId) {
-        let mut jobs = lock(&self.jobs);
-        jobs.remove(job_id);
-        let active = jobs.len();
-        drop(jobs);
-        self.set_active(active);
+        lock(&self.jobs).remove(job_id);
+        self.tell_load();
     }
 
-    fn set_active(&self, active: usize) {
-        let active = u32::try_from(active).unwrap_or(u32::MAX);
-        for worker in lock(&self.workers).iter() {
-            worker.set_active(active);
+    /// Tells LiveKit the load, and the program when the limit is reached; again only after a tenth was free meanwhile.
+    fn tell_load(&self) {
+        let workers = lock(&self.workers);
+        // Counted under the workers' lock, so that the last count is the last one told.
+        let active = self.active();
+        for worker in workers.iter() {
+            worker.set_active(u32::try_from(active).unwrap_or(u32::MAX));
+        }
+        drop(workers);
+        if active < self.max_jobs - self.max_jobs / 10 {
+            self.full.store(false, Ordering::Release);
+        } else if active >= self.max_jobs && !self.full.swap(true, Ordering::AcqRel) {
+            self.tell(Event::AtCapacity {
+                active_jobs: active,
+                max_jobs: self.max_jobs,
+            });
         }
     }
 
     pub fn add_worker(&self, worker: WorkerHandle) {
-        worker.set_active(u32::try_from(self.active()).unwrap_or(u32::MAX));
         lock(&self.workers).push(worker);
+        self.tell_load();
     }
 
     pub fn workers(&self) -> Vec<WorkerHandle> {

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use url::Url;
 
+use crate::clock::{Clock, SystemClock};
+use crate::contain;
 use crate::dispatcher::events::Event;
 use crate::dispatcher::job::{JobTask, Offer};
-use crate::dispatcher::machine::{Input, Token};
+use crate::dispatcher::machine::{Input, Token, TOKEN_LIFE_MS};
 use crate::dispatcher::shared::{Message, Shared};
 use crate::error::{Code, Error};
 use crate::id::JobId;
@@ -19,9 +21,6 @@ use crate::words::JobStatus;
 use crate::worker::{
     Answer, Permissions, Reason, Worker, WorkerEvent, WorkerHandle, WorkerOptions,
 };
-
-/// How long a token lives that does not say so: LiveKit's own hour.
-const TOKEN_LIFE_MS: i64 = 3_600_000;
 
 /// What became of a socket's first connection.
 pub enum First {
@@ -84,7 +83,11 @@ impl Socket {
                 () = self.shared.stop.cancelled() => return,
             };
             match event {
-                Some(event) => self.event(event).await,
+                Some(event) => {
+                    if contain::future(self.event(event)).await.is_err() {
+                        tracing::error!("a message of LiveKit could not be handled");
+                    }
+                }
                 None => return,
             }
         }
@@ -110,25 +113,17 @@ impl Socket {
                 let expires_at_s = claims.ok().and_then(|claims| claims.expires_at_s);
                 let expires_at = match expires_at_s {
                     Some(seconds) => seconds.saturating_mul(1_000),
-                    None => crate::clock::Clock::now_ms(&self.shared.clock) + TOKEN_LIFE_MS,
+                    None => SystemClock.now_ms() + TOKEN_LIFE_MS,
                 };
-                let token = Token {
-                    jwt: token,
-                    expires_at,
-                    url,
-                };
-                if !self.tell(&job.id, Input::Assigned(token)).await {
-                    let late = "the assignment came after the dispatcher had given the job up";
-                    self.worker
-                        .update_job(&job.id, JobStatus::Failed, late)
-                        .await;
-                }
+                let token = Token { jwt: token, url };
+                self.tell_or_end(&job.id, Input::Assigned { token, expires_at })
+                    .await;
             }
             WorkerEvent::AssignmentLost { job_id } => {
                 self.tell(&job_id, Input::AssignmentLost).await;
             }
             WorkerEvent::Terminated { job_id } => {
-                self.tell(&job_id, Input::Terminated).await;
+                self.tell_or_end(&job_id, Input::Terminated).await;
             }
             WorkerEvent::Registered {
                 worker_id,
@@ -161,6 +156,16 @@ impl Socket {
             Some(_) => First::NotYet(reason.to_string()),
             None => First::Refused(reason),
         });
+    }
+
+    /// Tells a job's task; where there is none, nobody else would tell LiveKit that the job is over.
+    async fn tell_or_end(&self, job_id: &JobId, input: Input) {
+        if !self.tell(job_id, input).await {
+            let late = "the dispatcher had given the job up";
+            self.worker
+                .update_job(job_id, JobStatus::Failed, late)
+                .await;
+        }
     }
 
     /// Tells a job's task; false if there is none.

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{sleep_until, Instant};
 use url::Url;
 
+use crate::clock::{Clock, SystemClock};
 use crate::id::{JobId, Secret};
 use crate::net::ws;
 use crate::net::ws::{Frame, Outgoing, WsError, WsOptions, WsReceiver, WsSender};
@@ -29,6 +30,9 @@ use crate::worker::protocol::Answer;
 
 /// Long enough for clocks that differ by minutes; LiveKit looks at it at the upgrade only.
 const TOKEN_LIFE: Duration = Duration::from_secs(300);
+/// LiveKit puts several fields of up to 512 KiB into one message, older servers larger ones, and a message above the limit
+/// costs the connection with every job on it. Its own SDKs' libraries take 64 MiB.
+const MAX_MESSAGE_BYTES: usize = 64 << 20;
 const GOODBYE: Duration = Duration::from_secs(1);
 /// Events that wait for the owner, beside those in its channel, before offers are declined for it.
 const OUTBOX: usize = 256;
@@ -111,7 +115,7 @@ impl Driver {
             if self.machine.is_closed() {
                 break;
             }
-            let wake_at = self.machine.wake_at().map(Instant::from_std);
+            let wake_at = self.machine.poll_timeout().map(Instant::from_std);
             tokio::select! {
                 happening = happening(&mut self.socket) => self.happened(happening),
                 command = self.setup.commands.recv() => self.command(command),
@@ -141,7 +145,7 @@ impl Driver {
     }
 
     fn tell(&mut self, input: Input) {
-        self.machine.handle(Instant::now().into_std(), input);
+        self.machine.handle(SystemClock.now(), input);
     }
 
     fn happened(&mut self, happening: Happening) {
@@ -167,7 +171,7 @@ impl Driver {
     }
 
     fn command(&mut self, command: Option<Command>) {
-        let now = Instant::now().into_std();
+        let now = SystemClock.now();
         match command {
             Some(Command::Answer {
                 job_id,
@@ -191,7 +195,7 @@ impl Driver {
     }
 
     async fn perform(&mut self) {
-        while let Some(output) = self.machine.next_output() {
+        while let Some(output) = self.machine.poll_output() {
             match output {
                 Output::Connect => self.connect(),
                 Output::Send(message) => self.send(protocol::encode(message)),
@@ -228,6 +232,7 @@ impl Driver {
         let burst = self.setup.config.max_jobs.saturating_mul(2).min(1 << 16) as usize;
         let options = WsOptions {
             queue: 256 + burst,
+            max_message_bytes: MAX_MESSAGE_BYTES,
             ..WsOptions::default()
         };
         self.socket = Socket::Opening(Box::pin(async move {
@@ -250,7 +255,7 @@ impl Driver {
         let crowded = self.outbox.len() >= OUTBOX;
         match event {
             Event::Offer { job, .. } if crowded => {
-                let now = Instant::now().into_std();
+                let now = SystemClock.now();
                 self.machine.answer(now, &job.id, Answer::Decline);
             }
             Event::Registered { .. } | Event::Disconnected { .. } if crowded => {}

@@ -124,7 +124,8 @@ impl WorkerHandle {
     }
 
     /// Reports a job's status to LiveKit, which keeps nothing but a log line of it. Send the terminal one just before
-    /// the agent leaves: LiveKit forgets the job with it.
+    /// the agent leaves: LiveKit forgets the job with it. Send it after `Terminated` too: LiveKit holds on to the job
+    /// until then.
     pub async fn update_job(
         &self,
         job_id: &JobId,
@@ -142,7 +143,8 @@ impl WorkerHandle {
         .unwrap_or(UpdateOutcome::NoSocket)
     }
 
-    /// Tells how many jobs run over all workers that share the limit; LiveKit's load follows from it.
+    /// Tells how many jobs the owner has over all workers that share the limit, offers that it has heard of included;
+    /// LiveKit's load follows from it.
     pub fn set_active(&self, jobs: u32) {
         self.active.send_replace(jobs);
     }

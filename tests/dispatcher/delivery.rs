@@ -2,11 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
+use roomhook::net::ws;
+use roomhook::net::ws::{WsOptions, WsReceiver, WsSender};
 use roomhook::webhook::Event;
 use serde_json::json;
 
 use crate::bench::{Bench, AGENT};
-use crate::receiver::{Receiver, Reply};
+use crate::receiver::{Receiver, Reply, Request};
 use crate::support::{free_tcp_port, LiveKitServer};
 
 /// What LiveKit says about a job's end is only in its log.
@@ -100,7 +103,7 @@ async fn a_rejection_goes_to_the_next_endpoint_and_the_last_one_fails_the_job() 
     bench.dispatch("r1").await;
     let (a, b) = (first.next().await, second.next().await);
     assert_eq!(a.text("access_token"), b.text("access_token"));
-    assert_eq!(a.text("status_token"), b.text("status_token"));
+    assert_ne!(a.text("status_token"), b.text("status_token"));
     assert_ne!(a.header("webhook-id"), b.header("webhook-id"));
     assert_eq!(bench.event("rejected").await["reason"], "busy");
     bench.event("delivered").await;
@@ -223,11 +226,144 @@ async fn an_endpoint_that_hangs_is_given_up_and_told_so_before_the_next_one_is_a
 }
 
 #[tokio::test]
-async fn an_answer_that_cannot_be_read_counts_as_accepted() {
-    let agent = Receiver::start([Reply::Text("thanks")]).await;
+async fn f_d7_what_is_no_answer_is_asked_for_again_and_an_empty_one_is_a_yes() {
+    let mut agent = Receiver::start([Reply::Text("<html>thanks</html>"), Reply::Text("")]).await;
     let mut bench = Bench::start(&[&agent], json!({})).await;
     bench.dispatch("r1").await;
+    let (first, second) = (agent.next().await, agent.next().await);
+    assert_eq!(
+        (&first.body["attempt"], &second.body["attempt"]),
+        (&json!(1), &json!(2))
+    );
     assert_eq!(bench.event("delivered").await["parsed"], false);
+}
+
+#[tokio::test]
+async fn f_d7_an_answer_that_says_no_in_its_own_way_goes_to_the_next_endpoint() {
+    let no = r#"{"accepted":false,"error":{"code":"busy"},"retry":true}"#;
+    let (first, mut second) = (
+        Receiver::start([Reply::Text(no)]).await,
+        Receiver::start([]).await,
+    );
+    let mut bench = Bench::start(&[&first, &second], json!({})).await;
+    bench.dispatch("r1").await;
+    assert_eq!(bench.event("rejected").await["reason"], "busy");
+    second.next().await;
+}
+
+/// Joins as far as signalling goes, with the token that the agent was sent; leaves when dropped.
+async fn join(bench: &Bench, request: &Request) -> (WsSender, WsReceiver) {
+    let mut url = bench.server.url().join("/rtc").unwrap();
+    url.query_pairs_mut()
+        .append_pair("access_token", request.text("access_token"))
+        .append_pair("protocol", "15");
+    ws::connect(&url, &[], &WsOptions::default())
+        .await
+        .expect("LiveKit lets it in")
+}
+
+#[tokio::test]
+async fn f_d3_an_agent_that_is_given_up_leaves_the_room_and_ends_nobody_elses_job() {
+    let (mut first, mut second) = (
+        Receiver::start([Reply::Hang]).await,
+        Receiver::start([]).await,
+    );
+    let more = json!({ "retry": { "maxRetries": 0 }, "agents": [{ "endpoints": [{ "timeoutMs": 500 }] }] });
+    let mut bench = Bench::start(&[&first, &second], more).await;
+    bench.dispatch("r1").await;
+    let a = first.next().await;
+    let (_sender, mut room) = join(&bench, &a).await;
+    let b = second.next().await;
+    // LiveKit hangs up on who is removed.
+    while room.next().await.is_ok() {}
+    assert!(bench.server.list_participants("r1").await.is_empty());
+    assert_eq!(first.next().await.text("reason"), "cancelled");
+    assert_ne!(a.text("status_token"), b.text("status_token"));
+    let job_id = a.text("job_id");
+    for status in ["JS_RUNNING", "JS_SUCCESS", "JS_FAILED"] {
+        let late = bench
+            .status(job_id, a.text("status_token"), json!({ "status": status }))
+            .await;
+        assert_eq!(late.status, 409, "{status}");
+    }
+    let (_sender, _room) = join(&bench, &b).await;
+    for status in ["JS_RUNNING", "JS_SUCCESS"] {
+        let heard = bench
+            .status(job_id, b.text("status_token"), json!({ "status": status }))
+            .await;
+        assert_eq!(heard.status, 200, "{status}");
+    }
+    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+    let late = bench
+        .status(
+            job_id,
+            a.text("status_token"),
+            json!({ "status": "JS_SUCCESS" }),
+        )
+        .await;
+    assert_eq!(late.status, 409, "after the end too");
+}
+
+#[tokio::test]
+async fn f_d1_an_agent_that_says_yes_and_does_not_come_is_replaced_and_the_last_one_fails_the_job()
+{
+    let (mut first, mut second) = (Receiver::start([]).await, Receiver::start([]).await);
+    let more = json!({ "joinTimeoutMs": 200, "maxJobs": 1 });
+    let mut bench = Bench::start(&[&first, &second], more).await;
+    bench.dispatch("r1").await;
+    let a = first.next().await;
+    second.next().await;
+    assert_eq!(first.next().await.text("reason"), "cancelled");
+    let late = bench
+        .status(
+            a.text("job_id"),
+            a.text("status_token"),
+            json!({ "status": "JS_RUNNING" }),
+        )
+        .await;
+    assert_eq!(late.status, 409);
+    let ended = bench.event("jobEnded").await;
+    assert_eq!(
+        ended["error"],
+        "endpoint 2 took the job, and no agent reported or joined within 200 ms"
+    );
+    assert_eq!(bench.dispatcher.active_jobs(), 0);
+    assert!(bench.kinds().contains(&"atCapacity"));
+}
+
+#[tokio::test]
+async fn f_d1_an_agent_that_is_in_the_room_needs_no_status_to_keep_its_job() {
+    let (mut first, mut second) = (Receiver::start([]).await, Receiver::start([]).await);
+    let more = json!({ "joinTimeoutMs": 1_000, "maxDurationMs": 2_500 });
+    let mut bench = Bench::start(&[&first, &second], more).await;
+    bench.dispatch("r1").await;
+    let request = first.next().await;
+    let (_sender, _room) = join(&bench, &request).await;
+    // The first thing that happens is the end of its time, not of its patience.
+    assert_eq!(first.next().await.text("reason"), "expired");
+    assert!(second.is_quiet());
+    let last = bench
+        .status(
+            request.text("job_id"),
+            request.text("status_token"),
+            json!({ "status": "JS_SUCCESS" }),
+        )
+        .await;
+    assert_eq!(last.status, 200);
+    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+}
+
+#[tokio::test]
+async fn f_d2_a_dispatcher_with_room_for_ten_takes_ten_offers_at_once() {
+    let agent = Receiver::start([]).await;
+    let mut bench = Bench::start(&[&agent], json!({ "maxJobs": 10 })).await;
+    bench.server.counts_worker(AGENT).await;
+    let rooms: Vec<String> = (0..10).map(|number| format!("r{number}")).collect();
+    join_all(rooms.iter().map(|room| bench.dispatch(room))).await;
+    for _ in 0..10 {
+        bench.event("delivered").await;
+    }
+    assert_eq!(bench.dispatcher.active_jobs(), 10);
 }
 
 #[tokio::test]

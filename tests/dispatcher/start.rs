@@ -248,3 +248,52 @@ async fn what_a_restart_cannot_continue_is_accounted_for_as_failed() {
     );
     process.kill();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f_d4_who_may_have_taken_the_job_before_a_kill_9_is_told_when_it_goes_to_another() {
+    let server = LiveKitServer::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Receiver::start([Reply::Hang, Reply::Status(404)]).await;
+    let mut second = Receiver::start([]).await;
+    let urls = [first.url(), second.url()];
+    let options = options(server.url().as_str(), &urls, with_file(&folder));
+    let process = Process::start(&options);
+    server.create_dispatch("r1", AGENT, "").await;
+    first.next().await;
+    process.kill();
+    let process = Process::start(&options);
+    assert_eq!(first.next().await.body["event"], "job");
+    assert_eq!(second.next().await.body["event"], "job");
+    assert_eq!(first.next().await.text("reason"), "cancelled");
+    process.kill();
+}
+
+#[tokio::test]
+async fn f_d1_livekit_is_told_the_load_of_jobs_from_before_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Receiver::start([]).await;
+    let mut more = with_file(&folder);
+    more["maxJobs"] = json!(1);
+    let server = LiveKitServer::telling_what_it_hears();
+    let mut bench = Bench::on(server, &[agent.url()], more.clone()).await;
+    bench.dispatch("r1").await;
+    agent.next().await;
+    bench.event("delivered").await;
+    bench.dispatcher.close().await;
+    let told = |bench: &Bench| {
+        let log = bench.server.log();
+        log.lines().filter(|line| line.contains("WS_FULL")).count()
+    };
+    let before = told(&bench);
+    bench.dispatcher = start(&options(bench.server.url().as_str(), &[agent.url()], more))
+        .await
+        .expect("it starts again");
+    for _ in 0..250 {
+        if told(&bench) > before {
+            return;
+        }
+        // Another process's file; there is no event to wait for.
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    panic!("LiveKit was not told:\n{}", bench.server.log());
+}

@@ -106,6 +106,9 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
         jobId: event.jobId,
       })
     }
+    if (type === 'atCapacity' && 'maxJobs' in event) {
+      log.warn('as many jobs are open as maxJobs allows: offers are declined', { maxJobs: event.maxJobs })
+    }
     this.deliver(type, event as never)
   }
 

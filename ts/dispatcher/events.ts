@@ -49,8 +49,8 @@ export interface DispatcherEventMap {
   /** An attempt failed and will be repeated. */
   attemptFailed: [event: DispatcherEndpointEvent & { attempt: number; reason: string; retryInMs: number }]
   /**
-   * An endpoint took a job. `parsed` is false when a 2xx came without a readable answer; `identityMismatch` is true when
-   * the answer names another identity than the token, which decides all the same.
+   * An endpoint took a job. `parsed` is false when a 2xx came without a body; `identityMismatch` is true when the answer
+   * names another identity than the token, which decides all the same.
    */
   delivered: [event: DispatcherEndpointEvent & { attempt: number; parsed: boolean; identityMismatch: boolean }]
   /** An endpoint does not want a job; the next one is asked. */
@@ -63,6 +63,8 @@ export interface DispatcherEventMap {
   jobRunning: [event: DispatcherJobEvent]
   /** A job is over; `error` says why it failed. */
   jobEnded: [event: DispatcherJobEvent & { status: 'JS_SUCCESS' | 'JS_FAILED'; error?: string }]
+  /** As many jobs are open as may be: what LiveKit offers is declined until one ends. */
+  atCapacity: [event: DispatcherEvent & { activeJobs: number; maxJobs: number }]
   /** The listeners did not keep up, and so many events were lost before this one. */
   eventsDropped: [event: DispatcherEvent & { count: number }]
   /** A listener failed. */

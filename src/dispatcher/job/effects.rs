@@ -3,19 +3,27 @@
 //! Decides nothing about the job. It refuses to let an effect hold the job's task up: a POST and a farewell run beside
 //! it, and their outcome comes back as a message.
 
+use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::task::AbortHandle;
+
 use crate::clock::{Clock, SystemClock};
+use crate::contain;
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::events::Event;
 use crate::dispatcher::job::JobTask;
-use crate::dispatcher::machine::{Effect, Input, Notice, Reading};
+use crate::dispatcher::machine::{Effect, Input, Notice, Outcome, Reading, Removal};
 use crate::dispatcher::post::{JobExtras, Webhook};
-use crate::dispatcher::shared::Message;
-use crate::dispatcher::{answer, farewell};
+use crate::dispatcher::shared::{Message, Shared};
+use crate::dispatcher::{answer, farewell, room_service};
 use crate::id::JobId;
 use crate::words::JobStatus;
 use crate::worker::{Acceptance, Answer, AnswerOutcome};
+
+/// What became of something that panicked.
+const BUG: &str = "a bug in the dispatcher";
 
 impl JobTask {
     pub(super) async fn effect(&mut self, effect: Effect) -> Option<Input> {
@@ -27,7 +35,7 @@ impl JobTask {
                 attempt,
                 timeout_ms,
             } => {
-                return self.post(endpoint, delivery, attempt, timeout_ms);
+                self.post(endpoint, delivery, attempt, timeout_ms);
             }
             Effect::CancelAttempt => {
                 if let Some(attempt) = self.attempt.take() {
@@ -56,6 +64,21 @@ impl JobTask {
                 let farewell =
                     farewell::send(self.shared.clone(), self.agent_name(), endpoint, webhook);
                 self.shared.farewells.spawn(farewell);
+            }
+            Effect::RemoveParticipant => {
+                let (shared, room, identity) = self.participant();
+                let work = async move {
+                    room_service::remove(&shared.http, &shared.livekit, &room, &identity).await
+                };
+                let why = BUG.to_owned();
+                self.beside(work, Removal::Unknown { why }, Input::Removal);
+            }
+            Effect::LookForParticipant => {
+                let (shared, room, identity) = self.participant();
+                let work = async move {
+                    room_service::is_present(&shared.http, &shared.livekit, &room, &identity).await
+                };
+                self.beside(work, None, Input::Presence);
             }
             Effect::Report { status, error } => self.report(status, error).await,
             Effect::Reply { ticket, answer } => {
@@ -91,63 +114,81 @@ impl JobTask {
         (accepted && outcome == AnswerOutcome::NotWaiting).then_some(Input::AssignmentLost)
     }
 
-    fn post(
-        &mut self,
-        endpoint: usize,
-        delivery: u32,
-        attempt: u32,
-        timeout_ms: u64,
-    ) -> Option<Input> {
+    fn post(&mut self, endpoint: usize, delivery: u32, attempt: u32, timeout_ms: u64) {
         let record = self.machine.record();
-        let extras = JobExtras {
-            agent_name: &record.job.agent_name,
-            server_url: self.server_url(),
-            status_url: format!(
-                "{}/api/agents/jobs/{}/status",
-                self.shared.status_base,
-                record.job_id()
-            ),
-            status_token: &self.bearer,
-            attempt,
-            deadline_ms: timeout_ms,
-        };
-        let mut webhook = Webhook::job(record, delivery, extras)?;
+        let webhook = self.bearers.0.get(endpoint).and_then(|bearer| {
+            let extras = JobExtras {
+                agent_name: &record.job.agent_name,
+                server_url: self.server_url(),
+                status_url: format!(
+                    "{}/api/agents/jobs/{}/status",
+                    self.shared.status_base,
+                    record.job_id()
+                ),
+                status_token: bearer,
+                attempt,
+                deadline_ms: timeout_ms,
+            };
+            Webhook::job(record, delivery, extras)
+        });
         self.shared.tell(Event::AttemptStarted {
             job_id: self.job_id().0,
             endpoint: self.shown(endpoint),
             attempt,
         });
         let (shared, agent_name) = (self.shared.clone(), self.agent_name());
-        let inbox = self.entry.inbox.clone();
         let identity = record.identity.0.clone();
-        let task = self.shared.tasks.spawn(async move {
-            let Some(target) = shared
-                .agents
-                .get(&agent_name)
-                .and_then(|agent| agent.endpoints.get(endpoint))
-            else {
-                return;
+        let work = async move {
+            let agent = shared.agents.get(&agent_name);
+            let target = agent.and_then(|agent| agent.endpoints.get(endpoint));
+            let (Some(target), Some(mut webhook)) = (target, webhook) else {
+                let why = BUG.to_owned();
+                return Outcome::Permanent { why, gone: false };
             };
             let now_s = SystemClock.now_ms() / 1_000;
             let timeout = Duration::from_millis(timeout_ms);
-            let result = tokio::select! {
-                result = webhook.post(&shared.http, target, now_s, timeout) => result,
-                () = shared.stop.cancelled() => return,
-            };
-            let outcome = answer::judge(result, &identity, SystemClock.now_ms());
-            let input = Input::Attempted {
-                delivery,
-                attempt,
-                outcome,
-            };
-            // The job may be over by now; then nobody needs the outcome.
-            let _ = inbox.send(Message::Input(input)).await;
-        });
-        self.attempt = Some(task.abort_handle());
-        None
+            let result = webhook.post(&shared.http, target, now_s, timeout).await;
+            answer::judge(result, &identity, SystemClock.now_ms())
+        };
+        let panicked = Outcome::Retry {
+            why: BUG.to_owned(),
+            retry_after_ms: None,
+            in_doubt: true,
+        };
+        let attempted = move |outcome| Input::Attempted {
+            delivery,
+            attempt,
+            outcome,
+        };
+        self.attempt = Some(self.beside(work, panicked, attempted));
     }
 
-    async fn report(&self, status: JobStatus, error: Option<String>) {
+    /// Does something beside the job's task; what comes of it, or of its panic, is told to the machine.
+    pub(super) fn beside<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+        panicked: T,
+        input: impl FnOnce(T) -> Input + Send + 'static,
+    ) -> AbortHandle {
+        let (inbox, stop) = (self.entry.inbox.clone(), self.shared.stop.clone());
+        let task = self.shared.tasks.spawn(async move {
+            let outcome = tokio::select! {
+                outcome = contain::future(work) => outcome.unwrap_or(panicked),
+                () = stop.cancelled() => return,
+            };
+            // The job may be over by now; then nobody needs the outcome.
+            let _ = inbox.send(Message::Input(input(outcome))).await;
+        });
+        task.abort_handle()
+    }
+
+    fn participant(&self) -> (Arc<Shared>, String, String) {
+        let record = self.machine.record();
+        let room = record.job.room.name.0.clone();
+        (self.shared.clone(), room, record.identity.0.clone())
+    }
+
+    pub(super) async fn report(&self, status: JobStatus, error: Option<String>) {
         // A job of an earlier run has no socket any more; LiveKit has forgotten it.
         if let Some(offer) = &self.offer {
             let outcome = offer
@@ -173,10 +214,15 @@ impl JobTask {
                         reason = "identity_mismatch",
                         "an endpoint took a job under an identity that its token does not carry; the token decides"
                     ),
-                    Reading::Unreadable => tracing::debug!(
+                    Reading::WrongFields => tracing::warn!(
+                        job_id,
+                        reason = "wrong_fields",
+                        "an endpoint took a job with an answer of which a field was ignored: it is of another type than the protocol's"
+                    ),
+                    Reading::Empty => tracing::debug!(
                         job_id,
                         reason = "accepted_unparsed",
-                        "an endpoint took a job without a readable answer"
+                        "an endpoint took a job with an empty answer"
                     ),
                 }
                 let endpoint = self.shown(endpoint);
@@ -184,7 +230,7 @@ impl JobTask {
                     job_id,
                     endpoint,
                     attempt,
-                    parsed: reading != Reading::Unreadable,
+                    parsed: reading != Reading::Empty,
                     identity_mismatch: reading == Reading::OtherIdentity,
                 }
             }

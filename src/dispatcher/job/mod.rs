@@ -1,11 +1,12 @@
 //! The task of one job: feeds its machine and performs what it wants.
 //!
 //! Decides nothing but how an effect is carried out. It refuses to perform anything out of the machine's order: a record
-//! is written, and only then what follows from it.
+//! is written, and only then what follows from it. A panic ends the job, and nothing else.
 
 mod effects;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
+use std::future::Future;
 use std::sync::atomic::Ordering;
 use std::sync::Arc;
 
@@ -17,7 +18,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::AbortHandle;
 use tokio::time::sleep_until;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, SystemClock};
+use crate::contain;
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::events::Event;
 use crate::dispatcher::machine::{
@@ -27,29 +29,28 @@ use crate::dispatcher::rest::limit::Bucket;
 use crate::dispatcher::shared::{JobEntry, Message, Shared, Undelivered, Written};
 use crate::error::{Code, Error};
 use crate::id::Secret;
-use crate::worker::{Job, WorkerHandle};
+use crate::words::JobStatus;
+use crate::worker::{Answer, Job, WorkerHandle};
 
 /// How many messages may wait for a job. Requests beyond them are answered "too many".
 const INBOX: usize = 64;
 
-/// A status bearer and the hash that is kept of it.
-pub struct Bearer {
-    /// 256 random bits, for the agent.
-    pub secret: Secret<String>,
-    pub hash: String,
-}
+/// Status bearers for a job, one an endpoint: 256 random bits each.
+struct Bearers(Vec<Secret<String>>);
 
-impl Bearer {
-    pub fn mint() -> Result<Bearer, Error> {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).map_err(|error| {
+impl Bearers {
+    fn mint(count: usize) -> Result<Bearers, Error> {
+        let mut bytes = vec![[0; 32]; count];
+        getrandom::fill(bytes.as_flattened_mut()).map_err(|error| {
             Error::new(Code::ConfigInvalid, "the system gives no random numbers").with_source(error)
         })?;
-        let secret = URL_SAFE_NO_PAD.encode(bytes);
-        Ok(Bearer {
-            hash: hash_bearer(&secret),
-            secret: Secret::new(secret),
-        })
+        let secrets = bytes.iter().map(|bytes| URL_SAFE_NO_PAD.encode(bytes));
+        Ok(Bearers(secrets.map(Secret::new).collect()))
+    }
+
+    fn hashes(&self) -> Vec<String> {
+        let secrets = self.0.iter();
+        secrets.map(|bearer| hash_bearer(bearer.expose())).collect()
     }
 }
 
@@ -72,7 +73,7 @@ pub struct JobTask {
     inbox: mpsc::Receiver<Message>,
     machine: Machine,
     offer: Option<Offer>,
-    bearer: Secret<String>,
+    bearers: Bearers,
     attempt: Option<AbortHandle>,
     replies: HashMap<u64, oneshot::Sender<StatusAnswer>>,
     tickets: u64,
@@ -93,33 +94,34 @@ fn entry(record: &Record) -> (Arc<JobEntry>, mpsc::Receiver<Message>) {
 impl JobTask {
     /// Takes a job that LiveKit offers, if there is room for it.
     pub fn offered(shared: &Arc<Shared>, agent: &ReadyAgent, offer: Offer, job: Job) -> bool {
-        let Ok(bearer) = Bearer::mint() else {
+        let Ok(bearers) = Bearers::mint(agent.plan.endpoints.len()) else {
             return false;
         };
         let job_id = job.id.clone();
         let identity = agent.agent.identity_for(job_id.as_str());
-        let now = shared.clock.now_ms();
-        let (machine, out) = Machine::offered(now, job, identity, bearer.hash, agent.plan.clone());
+        let now = SystemClock.now();
+        let plan = agent.plan.clone();
+        let machine = Machine::offered(now, job, identity, bearers.hashes(), plan);
         let (entry, inbox) = entry(machine.record());
         if !shared.admit(&job_id, &entry) {
             return false;
         }
-        let task = JobTask::new(shared, entry, inbox, machine, Some(offer), bearer.secret);
-        shared.tasks.spawn(task.run(out));
+        let task = JobTask::new(shared, entry, inbox, machine, Some(offer), bearers);
+        shared.tasks.spawn(task.run());
         true
     }
 
     /// Takes up a job of an earlier run.
     pub fn restored(shared: &Arc<Shared>, record: Record) -> Result<(), Error> {
-        let bearer = Bearer::mint()?;
-        let job_id = record.job_id().clone();
         let plan = (shared.agents.get(&record.job.agent_name))
             .map_or_else(Plan::default, |agent| agent.plan.clone());
+        let bearers = Bearers::mint(plan.endpoints.len())?;
+        let job_id = record.job_id().clone();
         let (entry, inbox) = entry(&record);
-        let (machine, out) = Machine::restored(shared.clock.now_ms(), record, bearer.hash, plan);
+        let machine = Machine::restored(SystemClock.now(), record, bearers.hashes(), plan);
         shared.readmit(&job_id, &entry);
-        let task = JobTask::new(shared, entry, inbox, machine, None, bearer.secret);
-        shared.tasks.spawn(task.run(out));
+        let task = JobTask::new(shared, entry, inbox, machine, None, bearers);
+        shared.tasks.spawn(task.run());
         Ok(())
     }
 
@@ -129,7 +131,7 @@ impl JobTask {
         inbox: mpsc::Receiver<Message>,
         machine: Machine,
         offer: Option<Offer>,
-        bearer: Secret<String>,
+        bearers: Bearers,
     ) -> JobTask {
         JobTask {
             undelivered: Some(Undelivered::count(shared)),
@@ -138,67 +140,110 @@ impl JobTask {
             inbox,
             machine,
             offer,
-            bearer,
+            bearers,
             attempt: None,
             replies: HashMap::new(),
             tickets: 0,
         }
     }
 
-    async fn run(mut self, out: Vec<Output>) {
-        let shared = self.shared.clone();
-        let job_id = self.job_id();
-        for url in shared.gone() {
-            self.machine
-                .handle(shared.clock.now_ms(), Input::EndpointGone { url });
-        }
-        let stop = shared.stop.clone();
-        tokio::select! {
-            () = self.live(out) => {}
-            () = stop.cancelled() => {}
-        }
-        shared.dismiss(&job_id);
+    async fn run(mut self) {
+        let stop = self.shared.stop.clone();
+        let stopped = async move { stop.cancelled().await };
+        self.run_until(stopped).await;
     }
 
-    async fn live(&mut self, out: Vec<Output>) {
-        if self.perform(out).await {
-            return;
+    async fn run_until(&mut self, stopped: impl Future<Output = ()>) {
+        let life = async {
+            tokio::select! {
+                () = self.live() => {}
+                () = stopped => {}
+            }
+        };
+        if contain::future(life).await.is_err() {
+            // It may be the record itself that causes it.
+            let _ = contain::future(self.crashed()).await;
         }
-        loop {
-            let deadline = self
-                .machine
-                .deadline()
-                .map(|at| self.shared.clock.instant(at));
+        self.undelivered = None;
+        self.shared.dismiss(&self.job_id());
+    }
+
+    /// Ends the job as failed without its machine, which cannot be trusted any more.
+    async fn crashed(&mut self) {
+        let error = "a bug in the dispatcher ended the job";
+        tracing::error!(job_id = %self.job_id(), error);
+        if let Some(attempt) = self.attempt.take() {
+            attempt.abort();
+        }
+        let now = SystemClock.now_ms();
+        let mut record = self.machine.record().clone();
+        record.stage = Stage::Ended;
+        record.status = JobStatus::Failed;
+        record.error = Some(error.to_owned());
+        record.token = None;
+        record.updated_at = now;
+        record.ended_at = Some(now);
+        self.persist(0, Box::new(record), true).await;
+        if let Some(offer) = &self.offer {
+            offer.worker.answer(&self.job_id(), Answer::Decline).await;
+        }
+        self.report(JobStatus::Failed, Some(error.to_owned())).await;
+        self.shared.tell(Event::JobEnded {
+            job_id: self.job_id().0,
+            status: JobStatus::Failed.as_str(),
+            error: Some(error.to_owned()),
+        });
+    }
+
+    async fn live(&mut self) {
+        for url in self.shared.gone() {
+            let gone = Input::EndpointGone { url };
+            self.machine.handle(SystemClock.now(), gone);
+        }
+        while !self.perform().await {
+            let timeout = self.machine.poll_timeout();
             let input = tokio::select! {
                 message = self.inbox.recv() => match message {
-                    Some(Message::Input(input)) => {
-                        if matches!(input, Input::Assigned(_)) {
-                            let job_id = self.job_id().0;
-                            self.shared.tell(Event::JobAssigned { job_id });
-                        }
-                        input
-                    }
-                    Some(Message::Status { status, error, reply }) => {
-                        self.tickets += 1;
-                        self.replies.insert(self.tickets, reply);
-                        Input::Status { ticket: self.tickets, status, error }
-                    }
+                    Some(message) => self.input(message),
                     None => return,
                 },
-                () = wait(deadline) => Input::Tick,
+                () = wait(timeout) => Input::Tick,
             };
-            let out = self.machine.handle(self.shared.clock.now_ms(), input);
-            if self.perform(out).await {
-                return;
+            self.machine.handle(SystemClock.now(), input);
+        }
+    }
+
+    fn input(&mut self, message: Message) -> Input {
+        match message {
+            Message::Input(input) => {
+                if matches!(input, Input::Assigned { .. }) {
+                    let job_id = self.job_id().0;
+                    self.shared.tell(Event::JobAssigned { job_id });
+                }
+                input
+            }
+            Message::Status {
+                reporter,
+                status,
+                error,
+                reply,
+            } => {
+                self.tickets += 1;
+                self.replies.insert(self.tickets, reply);
+                Input::Status {
+                    ticket: self.tickets,
+                    reporter,
+                    status,
+                    error,
+                }
             }
         }
     }
 
     /// Performs what the machine wants, and what follows from that; true when the job is over.
-    async fn perform(&mut self, out: Vec<Output>) -> bool {
-        let mut queue = VecDeque::from(out);
+    async fn perform(&mut self) -> bool {
         let mut over = false;
-        while let Some(output) = queue.pop_front() {
+        while let Some(output) = self.machine.poll_output() {
             let next = match output {
                 Output::Persist {
                     sequence,
@@ -212,11 +257,12 @@ impl JobTask {
                 Output::Do(effect) => self.effect(effect).await,
             };
             if let Some(input) = next {
-                queue.extend(self.machine.handle(self.shared.clock.now_ms(), input));
+                self.machine.handle(SystemClock.now(), input);
             }
         }
-        if self.machine.record().stage >= Stage::Delivered {
-            self.undelivered = None;
+        let is_undelivered = self.machine.record().stage < Stage::Delivered;
+        if is_undelivered != self.undelivered.is_some() {
+            self.undelivered = is_undelivered.then(|| Undelivered::count(&self.shared));
         }
         over
     }
@@ -243,9 +289,12 @@ impl JobTask {
     }
 }
 
-async fn wait(deadline: Option<tokio::time::Instant>) {
-    match deadline {
-        Some(at) => sleep_until(at).await,
+async fn wait(until: Option<std::time::Instant>) {
+    match until {
+        Some(at) => sleep_until(at.into()).await,
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,16 +2,21 @@
 //!
 //! Decides the vocabulary only. An output that is not `Persist` rests on a record that is already written.
 
-use crate::dispatcher::machine::record::{Record, Token};
+use crate::dispatcher::machine::record::{Record, Reporter, Token};
 use crate::retry::Schedule;
 use crate::words::{JobStatus, TerminationReason};
 
-/// Where a job may go, in order of preference.
+/// Where a job may go, in order of preference, and how long things may take. The default is that of an agent that is no
+/// longer configured.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     pub endpoints: Vec<Route>,
-    /// When failed attempts are repeated; `None` only for an agent that is no longer configured.
+    /// When failed attempts are repeated.
     pub schedule: Option<Schedule>,
+    /// How long an agent may take from the delivery to its first sign of life, in milliseconds.
+    pub join_timeout_ms: u64,
+    /// How long a job may take from the offer on, in milliseconds.
+    pub max_duration_ms: Option<u64>,
 }
 
 /// One endpoint, as far as decisions need it.
@@ -37,7 +42,11 @@ pub enum Input {
         sequence: u64,
     },
     /// LiveKit assigned the job.
-    Assigned(Token),
+    Assigned {
+        token: Token,
+        /// When the token expires, in Unix milliseconds.
+        expires_at: i64,
+    },
     /// LiveKit will not assign it.
     AssignmentLost,
     /// An attempt has its outcome.
@@ -51,8 +60,13 @@ pub enum Input {
     EndpointGone {
         url: String,
     },
+    /// What came of `RemoveParticipant`.
+    Removal(Removal),
+    /// The answer to `LookForParticipant`; `None` = LiveKit did not say.
+    Presence(Option<bool>),
     Status {
         ticket: u64,
+        reporter: Reporter,
         status: JobStatus,
         error: Option<String>,
     },
@@ -61,15 +75,28 @@ pub enum Input {
     Tick,
 }
 
+/// What came of removing the job's participant from its room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Removal {
+    /// It was there.
+    Removed,
+    /// It was not there.
+    Nobody,
+    /// LiveKit did not say.
+    Unknown { why: String },
+}
+
 /// How the answer of an endpoint that took a job reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
     /// As the protocol wants it.
     Clear,
+    /// It says yes, and another field of it is of another type than the protocol's.
+    WrongFields,
     /// It names another identity than the token, which decides all the same.
     OtherIdentity,
-    /// A 2xx without a body that can be read.
-    Unreadable,
+    /// A 2xx without a body.
+    Empty,
 }
 
 /// What came of one attempt.
@@ -144,6 +171,11 @@ pub enum Effect {
         delivery: u32,
         reason: TerminationReason,
     },
+    /// Remove whoever joined under the job's identity from the room, then say `Removal`.
+    RemoveParticipant,
+    /// See whether the job's identity is in the room, then say `Presence`.
+    LookForParticipant,
+    /// Tell LiveKit.
     Report {
         status: JobStatus,
         error: Option<String>,
@@ -163,7 +195,7 @@ pub enum Effect {
 pub enum StatusAnswer {
     /// It is written down.
     Stored(StatusView),
-    /// It contradicts a final status.
+    /// It contradicts a final status, or whoever reports has the job no longer.
     Conflict(StatusView),
     /// It could not be written; the agent tries again.
     Unavailable,

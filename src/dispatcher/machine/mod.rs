@@ -1,50 +1,45 @@
 //! What happens to one job, from LiveKit's offer to its end, as a machine without effects.
 //!
-//! Decides which record is written and what is sent once it is written; time and outcomes are inputs. It refuses to go
-//! back a stage, to end twice, to report anything after the end, and to start an attempt while another may be running.
+//! Decides which record is written and what is sent once it is written; time and outcomes are inputs. It refuses to end
+//! twice, to report anything after the end, to start an attempt while another may be running, and to ask an endpoint
+//! while another one's agent may be in the room.
 
+mod cancel;
 mod delivery;
 mod io;
 #[cfg(test)]
 mod property;
 mod record;
 mod reports;
+mod state;
 #[cfg(test)]
 pub(crate) mod tests;
+mod watch;
 
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Instant;
 
+use crate::dispatcher::machine::state::{Flight, LastWord, Watch};
 use crate::id::Pii;
+use crate::time::Now;
 use crate::words::JobStatus;
 use crate::worker::protocol::Job;
 
 pub use crate::dispatcher::machine::io::{
-    Effect, Input, Notice, Outcome, Output, Plan, Reading, Route, StatusAnswer, StatusView,
+    Effect, Input, Notice, Outcome, Output, Plan, Reading, Removal, Route, StatusAnswer, StatusView,
 };
 pub use crate::dispatcher::machine::record::{
-    cut_error, judge_status, Delivery, Record, Stage, StatusRule, Token,
+    cut_error, Bearer, Delivery, Record, Reporter, Stage, StatusRule, Token,
 };
 
 /// LiveKit assigns within milliseconds of the answer, or not at all: its own limit is 3 s after the offer.
-const ASSIGNMENT_WAIT_MS: i64 = 10_000;
-/// How long an agent may still report after LiveKit ended its job.
-const LAST_WORD_MS: i64 = 10_000;
+const ASSIGNMENT_WAIT_MS: u64 = 10_000;
 /// When a record that could not be written is tried again.
-const SAVE_AGAIN_MS: i64 = 1_000;
-/// An agent needs this much life in its token to join.
-const TOKEN_MARGIN_MS: i64 = 300_000;
-
-/// What the machine waits for, as far as deliveries go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Flight {
-    None,
-    /// The outcome of an attempt.
-    Attempt,
-    /// The time of the next attempt, in Unix milliseconds.
-    Wait {
-        until: i64,
-    },
-}
+const SAVE_AGAIN_MS: u64 = 1_000;
+/// How long a token lives that does not say so: LiveKit's own hour.
+pub const TOKEN_LIFE_MS: i64 = 3_600_000;
+/// How long a date may be relied on before the wall clock is looked at again: it may have been set meanwhile.
+const DATE_CHECK_MS: u64 = 60_000;
 
 /// The life of one job.
 ///
@@ -53,95 +48,97 @@ enum Flight {
 #[derive(Debug)]
 pub struct Machine {
     plan: Plan,
+    /// The hash of a status bearer for each endpoint of the plan.
+    bearers: Vec<String>,
     record: Record,
+    /// When the last input came.
+    now: Now,
     gone: BTreeSet<String>,
     flight: Flight,
-    /// An attempt at the current endpoint ended without a word: the agent may be on its way.
+    /// When the first attempt at the current endpoint began.
+    began_at: Instant,
+    assign_by: Instant,
+    /// An attempt at the current endpoint may have been taken: its agent may be on its way.
     in_doubt: bool,
     /// Why the last endpoint did not take it.
     failure: String,
+    watch: Watch,
+    /// LiveKit does not know the job any more, so nothing will be heard of its end.
+    detached: bool,
+    /// Until then a termination is taken for the consequence of our own removal of a participant.
+    own_removal_until: Option<Instant>,
+    last_word: Option<LastWord>,
     sequence: u64,
     saved: u64,
-    save_again_at: Option<i64>,
-    begin_when_saved: bool,
+    save_again_at: Option<Instant>,
     held: VecDeque<(u64, Effect)>,
-    out: Vec<Output>,
+    outputs: VecDeque<Output>,
 }
 
 impl Machine {
     /// LiveKit offers a job. The offer is accepted as soon as that is written down; whether there is room for it is
-    /// the caller's decision.
-    pub fn offered(
-        now: i64,
-        job: Job,
-        identity: String,
-        bearer: String,
-        plan: Plan,
-    ) -> (Self, Vec<Output>) {
+    /// the caller's decision. `bearers` are hashes of fresh status bearers, one for each endpoint of the plan.
+    pub fn offered(now: Now, job: Job, identity: String, bearers: Vec<String>, plan: Plan) -> Self {
         let record = Record {
             job,
             identity: Pii(identity),
-            stage: Stage::Offered,
+            stage: Stage::Answered,
             status: JobStatus::Pending,
             error: None,
-            bearers: vec![bearer],
+            bearers: Vec::new(),
             token: None,
+            token_expires_at: None,
             delivery: None,
             terminated_at: None,
-            created_at: now,
-            updated_at: now,
+            created_at: now.unix_ms,
+            updated_at: now.unix_ms,
             ended_at: None,
         };
-        let mut machine = Machine::with(record, plan);
-        machine.record.stage = Stage::Answered;
-        machine.save(now, false, [Effect::Answer { available: true }]);
-        let out = machine.take();
-        (machine, out)
+        let mut machine = Machine::with(now, record, bearers, plan);
+        machine.save(false, [Effect::Answer { available: true }]);
+        machine
     }
 
-    /// Takes up a job after a restart, from its record. Deliveries go on if their token still lives; `bearer` is the
-    /// hash of a fresh status bearer for them, because the old one was never kept.
-    pub fn restored(now: i64, record: Record, bearer: String, plan: Plan) -> (Self, Vec<Output>) {
-        let mut machine = Machine::with(record, plan);
+    /// Takes up a job after a restart, from its record. A delivery goes on if its token still lives, under a fresh
+    /// bearer because the old one was never kept; nobody knows what came of its last attempt.
+    pub fn restored(now: Now, record: Record, bearers: Vec<String>, plan: Plan) -> Self {
+        let mut machine = Machine::with(now, record, bearers, plan);
+        machine.detached = true;
         match machine.record.stage {
             Stage::Offered | Stage::Answered => {
-                machine.fail(
-                    now,
-                    "the dispatcher was restarted before LiveKit assigned the job",
-                );
+                machine.fail("the dispatcher was restarted before LiveKit assigned the job");
             }
-            Stage::Assigned | Stage::Delivering if machine.plan.schedule.is_none() => {
-                machine.fail(now, "the agent is no longer configured");
-            }
-            Stage::Assigned | Stage::Delivering => {
-                machine.record.bearers.push(bearer);
-                machine.begin_when_saved = true;
-                machine.save(now, true, []);
-            }
+            Stage::Assigned | Stage::Delivering => machine.resume(),
             Stage::Delivered | Stage::Running if machine.record.terminated_at.is_some() => {
-                machine.record.terminated_at = None;
-                machine.terminated(now);
+                machine.ended_by_livekit();
             }
-            Stage::Delivered | Stage::Running | Stage::Ended => {}
+            Stage::Delivered | Stage::Running => machine.watch_on(),
+            Stage::Ended => {}
         }
-        let out = machine.take();
-        (machine, out)
+        machine
     }
 
-    fn with(record: Record, plan: Plan) -> Self {
+    fn with(now: Now, record: Record, bearers: Vec<String>, plan: Plan) -> Self {
         Machine {
             plan,
+            bearers,
             record,
+            now,
             gone: BTreeSet::new(),
             flight: Flight::None,
+            began_at: now.instant,
+            assign_by: now.after_ms(ASSIGNMENT_WAIT_MS),
             in_doubt: false,
             failure: String::new(),
+            watch: Watch::default(),
+            detached: false,
+            own_removal_until: None,
+            last_word: None,
             sequence: 0,
             saved: 0,
             save_again_at: None,
-            begin_when_saved: false,
             held: VecDeque::new(),
-            out: Vec::new(),
+            outputs: VecDeque::new(),
         }
     }
 
@@ -150,63 +147,107 @@ impl Machine {
         &self.record
     }
 
-    /// When `Tick` is due, in Unix milliseconds.
-    pub fn deadline(&self) -> Option<i64> {
-        let wait = match self.flight {
-            Flight::Wait { until } => Some(until),
-            _ => None,
-        };
-        let assignment = (self.record.stage == Stage::Answered)
-            .then_some(self.record.created_at + ASSIGNMENT_WAIT_MS);
-        let last_word = match self.record.terminated_at {
-            Some(at) if self.record.stage < Stage::Ended => Some(at + LAST_WORD_MS),
-            _ => None,
-        };
-        [wait, assignment, last_word, self.save_again_at]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Feeds the machine; `now` is in Unix milliseconds and never goes back.
-    pub fn handle(&mut self, now: i64, input: Input) -> Vec<Output> {
+    /// Takes in what happened at `now`; late and repeated inputs change nothing.
+    pub fn handle(&mut self, now: Now, input: Input) {
+        self.now = now;
         match input {
-            Input::Saved { sequence } => self.saved(now, sequence),
-            Input::NotSaved { sequence } => self.not_saved(now, sequence),
-            Input::Assigned(token) => self.assigned(now, token),
-            Input::AssignmentLost => self.assignment_lost(now),
+            Input::Saved { sequence } => self.saved(sequence),
+            Input::NotSaved { sequence } => self.not_saved(sequence),
+            Input::Assigned { token, expires_at } => self.assigned(token, expires_at),
+            Input::AssignmentLost => self.assignment_lost(),
             Input::Attempted {
                 delivery,
                 attempt,
                 outcome,
-            } => self.attempted(now, delivery, attempt, outcome),
-            Input::EndpointGone { url } => self.endpoint_gone(now, url),
+            } => self.attempted(delivery, attempt, outcome),
+            Input::EndpointGone { url } => self.endpoint_gone(url),
+            Input::Removal(removal) => self.removal(removal),
+            Input::Presence(present) => self.presence(present),
             Input::Status {
                 ticket,
+                reporter,
                 status,
                 error,
-            } => self.status(now, ticket, status, error),
-            Input::Terminated => self.terminated(now),
-            Input::Tick => self.tick(now),
+            } => self.status(ticket, reporter, status, error),
+            Input::Terminated => self.terminated(),
+            Input::Tick => self.tick(),
         }
-        self.take()
     }
 
-    fn take(&mut self) -> Vec<Output> {
-        std::mem::take(&mut self.out)
+    /// What is to be done next, if anything is.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When to come back with a `Tick`.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.record.stage == Stage::Ended {
+            return self.save_again_at;
+        }
+        let flight = match self.flight {
+            Flight::Wait { until } => Some(until),
+            Flight::Clearing { again_at, .. } => again_at,
+            Flight::None | Flight::Attempt => None,
+        };
+        let assignment = (self.record.stage == Stage::Answered).then_some(self.assign_by);
+        let last_word = self.last_word.as_ref().map(|last_word| last_word.until);
+        let limit = self.limit().map(|at| self.date(at));
+        [
+            self.save_again_at,
+            flight,
+            assignment,
+            last_word,
+            limit,
+            self.look_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// When a date has come, or is worth another look at the wall clock.
+    fn date(&self, unix_ms: i64) -> Instant {
+        self.now
+            .instant_of(unix_ms)
+            .min(self.now.after_ms(DATE_CHECK_MS))
+    }
+
+    fn is_due(&self, at: Option<Instant>) -> bool {
+        at.is_some_and(|at| at <= self.now.instant)
+    }
+
+    fn tick(&mut self) {
+        if self.is_due(self.save_again_at) {
+            self.save(true, []);
+        }
+        if self.record.stage == Stage::Answered && self.is_due(Some(self.assign_by)) {
+            self.assignment_lost();
+        }
+        if self.limit().is_some_and(|at| at <= self.now.unix_ms) {
+            self.took_too_long();
+        }
+        self.end_without_last_word();
+        match self.flight {
+            Flight::Wait { until } if self.is_due(Some(until)) => self.attempt(),
+            Flight::Clearing { again_at, .. } if self.is_due(again_at) => self.clear(),
+            _ => {}
+        }
+        if self.is_due(self.look_at()) {
+            self.look();
+        }
     }
 
     fn now_do(&mut self, effect: Effect) {
-        self.out.push(Output::Do(effect));
+        self.outputs.push_back(Output::Do(effect));
     }
 
     /// Writes the record as it is; the effects, and those held back before, wait for it.
-    fn save(&mut self, now: i64, durable: bool, effects: impl IntoIterator<Item = Effect>) {
+    fn save(&mut self, durable: bool, effects: impl IntoIterator<Item = Effect>) {
         self.sequence += 1;
         self.save_again_at = None;
-        self.record.updated_at = now;
+        self.record.updated_at = self.now.unix_ms;
         self.hold(effects);
-        self.out.push(Output::Persist {
+        self.outputs.push_back(Output::Persist {
             sequence: self.sequence,
             record: Box::new(self.record.clone()),
             durable,
@@ -219,16 +260,19 @@ impl Machine {
             .extend(effects.into_iter().map(|effect| (sequence, effect)));
     }
 
-    fn saved(&mut self, now: i64, sequence: u64) {
+    /// Holds effects back for the record that the caller is about to write.
+    fn hold_next(&mut self, effects: impl IntoIterator<Item = Effect>) {
+        let sequence = self.sequence + 1;
+        self.held
+            .extend(effects.into_iter().map(|effect| (sequence, effect)));
+    }
+
+    fn saved(&mut self, sequence: u64) {
         self.saved = self.saved.max(sequence);
-        while self
-            .held
-            .front()
-            .is_some_and(|(needs, _)| *needs <= self.saved)
-        {
-            if let Some((_, effect)) = self.held.pop_front() {
-                self.now_do(effect);
-            }
+        let is_free = |(needs, _): &&(u64, Effect)| *needs <= self.saved;
+        let free = self.held.iter().take_while(is_free).count();
+        for (_, effect) in self.held.drain(..free) {
+            self.outputs.push_back(Output::Do(effect));
         }
         if self.saved < self.sequence {
             return;
@@ -236,12 +280,10 @@ impl Machine {
         self.save_again_at = None;
         if self.record.stage == Stage::Ended {
             self.now_do(Effect::Forget);
-        } else if std::mem::take(&mut self.begin_when_saved) {
-            self.begin(now);
         }
     }
 
-    fn not_saved(&mut self, now: i64, sequence: u64) {
+    fn not_saved(&mut self, sequence: u64) {
         if sequence <= self.saved {
             return;
         }
@@ -262,60 +304,30 @@ impl Machine {
                 effect => self.held.push_back((needs, effect)),
             }
         }
-        self.save_again_at = Some(now + SAVE_AGAIN_MS);
+        self.save_again_at = Some(self.now.after_ms(SAVE_AGAIN_MS));
     }
 
-    fn assigned(&mut self, now: i64, token: Token) {
+    fn assigned(&mut self, token: Token, expires_at: i64) {
         if self.record.stage != Stage::Answered {
             return;
         }
         self.record.stage = Stage::Assigned;
         self.record.token = Some(token);
-        self.begin_when_saved = true;
-        self.save(now, true, []);
+        self.record.token_expires_at = Some(expires_at);
+        self.ask_next();
     }
 
-    fn assignment_lost(&mut self, now: i64) {
+    fn assignment_lost(&mut self) {
         if self.record.stage == Stage::Answered {
-            self.fail(now, "LiveKit was told yes and did not assign the job");
+            self.fail("LiveKit was told yes and did not assign the job");
         }
     }
 
-    /// Holds an effect back for the record that the caller is about to write.
-    fn hold_next(&mut self, effect: Effect) {
-        self.held.push_back((self.sequence + 1, effect));
-    }
-
-    fn tick(&mut self, now: i64) {
-        if self.save_again_at.is_some_and(|at| at <= now) {
-            self.save(now, true, []);
-        }
-        let waited = self.record.created_at + ASSIGNMENT_WAIT_MS <= now;
-        if self.record.stage == Stage::Answered && waited {
-            self.assignment_lost(now);
-            return;
-        }
-        let silent = self
-            .record
-            .terminated_at
-            .is_some_and(|at| at + LAST_WORD_MS <= now);
-        if silent && self.record.stage < Stage::Ended {
-            self.record.status = JobStatus::Failed;
-            self.record.error =
-                Some("LiveKit ended the job and the agent reported no result".to_owned());
-            self.end(now, false);
-            return;
-        }
-        if matches!(self.flight, Flight::Wait { until } if until <= now) {
-            self.attempt(now);
-        }
-    }
-
-    /// Ends the job as failed and tells LiveKit.
-    fn fail(&mut self, now: i64, why: &str) {
+    /// Ends the job as failed.
+    fn fail(&mut self, why: &str) {
         self.record.status = JobStatus::Failed;
         self.record.error = Some(cut_error(why));
-        self.end(now, true);
+        self.end();
     }
 
     /// An answer that still waits for its record comes too late: nobody will look after the job.
@@ -328,21 +340,21 @@ impl Machine {
         }
     }
 
-    /// Ends the job with the status that the record holds.
-    fn end(&mut self, now: i64, report: bool) {
+    /// Ends the job with the status that the record holds, and tells LiveKit, which lets go of a job only then, also
+    /// of one that it ended itself (livekit/livekit#4894).
+    fn end(&mut self) {
         self.stop_attempt();
-        self.begin_when_saved = false;
         self.withdraw_answer();
+        self.watch = Watch::default();
+        self.last_word = None;
         self.record.stage = Stage::Ended;
-        self.record.ended_at = Some(now);
+        self.record.ended_at = Some(self.now.unix_ms);
         self.record.token = None;
         let (status, error) = (self.record.status, self.record.error.clone());
-        if report {
-            self.hold_next(Effect::Report {
-                status,
-                error: error.clone(),
-            });
-        }
-        self.save(now, true, [Effect::Notice(Notice::Ended { status, error })]);
+        self.hold_next([Effect::Report {
+            status,
+            error: error.clone(),
+        }]);
+        self.save(true, [Effect::Notice(Notice::Ended { status, error })]);
     }
 }

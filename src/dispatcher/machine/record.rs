@@ -3,11 +3,13 @@
 //! Decides what a record holds, what a reported status does to it, and how long its texts may be. It refuses to keep a
 //! join token longer than a delivery needs it, and to print names, metadata or tokens.
 
+use serde::{Deserialize, Serialize};
+
 use crate::id::{JobId, Pii, Secret};
 use crate::words::JobStatus;
 use crate::worker::protocol::Job;
 
-/// How far a job has come. Later stages are larger; a job never goes back.
+/// How far a job has come. Later stages are larger; only another delivery takes a job back to an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Stage {
     /// LiveKit asked; nothing is written yet.
@@ -52,15 +54,31 @@ impl Stage {
     }
 }
 
-/// The join token of a job, kept until an endpoint has it.
+/// The join token of a job, kept until its agent is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     /// The token as LiveKit minted it.
     pub jwt: Secret<String>,
-    /// When it expires, in Unix milliseconds.
-    pub expires_at: i64,
     /// Where to join, if LiveKit said so.
     pub url: Option<String>,
+}
+
+/// What is kept of a status bearer that was handed out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bearer {
+    /// The delivery it speaks for.
+    pub delivery: u32,
+    /// Its SHA-256 in hex.
+    pub hash: String,
+}
+
+/// Who reports a status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reporter {
+    /// The agent that was asked by the delivery with this number.
+    Delivery(u32),
+    /// Somebody with a LiveKit API token for the room.
+    RoomAdmin,
 }
 
 /// The delivery under way, or the last one.
@@ -73,6 +91,8 @@ pub struct Delivery {
     pub attempt: u32,
     /// When the first attempt at this endpoint began, in Unix milliseconds.
     pub started_at: i64,
+    /// It was given up in doubt: whoever was asked by it has the job no longer.
+    pub cancelled: bool,
 }
 
 /// Everything a restart needs to know about a job.
@@ -86,10 +106,12 @@ pub struct Record {
     /// What is known of the outcome.
     pub status: JobStatus,
     pub error: Option<String>,
-    /// SHA-256 of every status bearer handed out for it, in hex.
-    pub bearers: Vec<String>,
+    /// Every status bearer handed out for it.
+    pub bearers: Vec<Bearer>,
     /// The join token, while it is still needed.
     pub token: Option<Token>,
+    /// When the join token expires, in Unix milliseconds.
+    pub token_expires_at: Option<i64>,
     /// The delivery, once there is one.
     pub delivery: Option<Delivery>,
     /// LiveKit ended the job and the agent has not reported since: when that was, in Unix milliseconds.
@@ -106,6 +128,25 @@ impl Record {
     pub fn job_id(&self) -> &JobId {
         &self.job.id
     }
+
+    /// What becomes of a status that this one reports. Only the delivery under way has a say.
+    pub fn judge(&self, reporter: Reporter, status: JobStatus) -> StatusRule {
+        let cancelled = self
+            .delivery
+            .as_ref()
+            .is_some_and(|delivery| delivery.cancelled);
+        let has_a_say = match reporter {
+            Reporter::Delivery(number) => {
+                let current = self.delivery.as_ref().map(|delivery| delivery.number);
+                !cancelled && current == Some(number)
+            }
+            Reporter::RoomAdmin => !cancelled || self.status.is_terminal(),
+        };
+        match has_a_say {
+            true => judge_status(self.status, status),
+            false => StatusRule::Conflict,
+        }
+    }
 }
 
 /// What becomes of a reported status.
@@ -114,12 +155,12 @@ pub enum StatusRule {
     Apply,
     /// It is known already.
     Repeat,
-    /// It contradicts a final status.
+    /// It contradicts a final status, or comes from somebody who has no say.
     Conflict,
 }
 
 /// The status machine: pending → running → success or failed; final ones stay.
-pub fn judge_status(current: JobStatus, reported: JobStatus) -> StatusRule {
+fn judge_status(current: JobStatus, reported: JobStatus) -> StatusRule {
     if current == reported {
         StatusRule::Repeat
     } else if current.is_terminal() {

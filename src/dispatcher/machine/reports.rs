@@ -1,23 +1,26 @@
 //! What others say about a job: the agent's status reports and LiveKit's termination.
 //!
 //! Decides what becomes of a report, and who has the last word after a termination: the agent, for ten seconds. It
-//! refuses to change a final status and to tell LiveKit about a job that LiveKit has already forgotten.
+//! refuses to change a final status, and to let anybody report but the delivery under way.
 
+use crate::dispatcher::machine::state::{Flight, LastWord, Watch};
 use crate::dispatcher::machine::{
-    cut_error, judge_status, Effect, Flight, Machine, Notice, Stage, StatusAnswer, StatusRule,
-    StatusView,
+    cut_error, Effect, Machine, Notice, Reporter, Stage, StatusAnswer, StatusRule, StatusView,
 };
 use crate::words::{JobStatus, TerminationReason};
+
+/// How long an agent may still report after its job was ended.
+const LAST_WORD_MS: u64 = 10_000;
 
 impl Machine {
     pub(super) fn status(
         &mut self,
-        now: i64,
         ticket: u64,
+        reporter: Reporter,
         status: JobStatus,
         error: Option<String>,
     ) {
-        match judge_status(self.record.status, status) {
+        match self.record.judge(reporter, status) {
             StatusRule::Conflict => {
                 let answer = StatusAnswer::Conflict(StatusView::from(&self.record));
                 self.now_do(Effect::Reply { ticket, answer });
@@ -25,7 +28,7 @@ impl Machine {
             StatusRule::Repeat => {
                 let answer = StatusAnswer::Stored(StatusView::from(&self.record));
                 self.hold([Effect::Reply { ticket, answer }]);
-                self.saved(now, self.saved);
+                self.saved(self.saved);
             }
             StatusRule::Apply => {
                 // Whoever reports has the job, whatever became of the answer to the POST.
@@ -34,51 +37,91 @@ impl Machine {
                 self.record.error = error
                     .filter(|_| status == JobStatus::Failed)
                     .map(|text| cut_error(&text));
-                self.record.updated_at = now;
+                self.record.updated_at = self.now.unix_ms;
                 let answer = StatusAnswer::Stored(StatusView::from(&self.record));
-                self.hold_next(Effect::Reply { ticket, answer });
+                self.hold_next([Effect::Reply { ticket, answer }]);
                 if status.is_terminal() {
-                    let report = self.record.terminated_at.is_none();
-                    self.end(now, report);
+                    self.end();
                 } else {
-                    self.record.stage = Stage::Running;
-                    let report = Effect::Report {
-                        status,
-                        error: None,
-                    };
-                    self.save(
-                        now,
-                        true,
-                        [report, Effect::Notice(Notice::Status { status })],
-                    );
+                    self.runs();
                 }
             }
         }
     }
 
-    pub(super) fn terminated(&mut self, now: i64) {
-        match self.record.stage {
-            Stage::Delivered | Stage::Running => {
-                if self.record.terminated_at.is_none() {
-                    self.record.terminated_at = Some(now);
-                    let told = self.post_terminated(TerminationReason::DispatchDeleted);
-                    self.save(now, true, told);
-                }
+    /// The agent is there, so nobody else will need the token.
+    fn runs(&mut self) {
+        let status = JobStatus::Running;
+        self.record.stage = Stage::Running;
+        self.record.token = None;
+        if self.last_word.is_none() {
+            self.watch_on();
+        }
+        let report = Effect::Report {
+            status,
+            error: None,
+        };
+        self.save(true, [report, Effect::Notice(Notice::Status { status })]);
+    }
+
+    /// LiveKit ended the job, unless it only says that we removed its participant.
+    pub(super) fn terminated(&mut self) {
+        if let Flight::Clearing { terminated, .. } = &mut self.flight {
+            *terminated = true;
+            return;
+        }
+        let own = self.own_removal_until.take();
+        if own.is_none_or(|until| until <= self.now.instant) {
+            self.ended_by_livekit();
+        }
+    }
+
+    pub(super) fn ended_by_livekit(&mut self) {
+        let error = match self.record.stage < Stage::Delivered {
+            true => "LiveKit ended the job before an agent took it",
+            false => "LiveKit ended the job and the agent reported no result",
+        };
+        self.wind_up(TerminationReason::DispatchDeleted, error.to_owned());
+    }
+
+    /// Ends the job: at once as long as no agent has it, else when the agent had time for its last word.
+    pub(super) fn wind_up(&mut self, reason: TerminationReason, error: String) {
+        if self.record.stage == Stage::Ended || self.last_word.is_some() {
+            return;
+        }
+        self.watch = Watch::default();
+        if self.record.stage >= Stage::Delivered {
+            self.record.terminated_at = Some(self.now.unix_ms);
+            self.last_word = Some(LastWord {
+                until: self.now.after_ms(LAST_WORD_MS),
+                reason,
+                error,
+            });
+            let told = self.post_terminated(reason);
+            self.save(true, told);
+            return;
+        }
+        let at_work = matches!(self.flight, Flight::Attempt | Flight::Clearing { .. });
+        let begun = at_work || self.in_doubt;
+        self.stop_attempt();
+        if begun {
+            let told = self.post_terminated(reason);
+            self.hold_next(told.into_iter().chain([Effect::RemoveParticipant]));
+        }
+        self.fail(&error);
+    }
+
+    /// The agent had its time.
+    pub(super) fn end_without_last_word(&mut self) {
+        let until = self.last_word.as_ref().map(|last_word| last_word.until);
+        if !self.is_due(until) {
+            return;
+        }
+        if let Some(last_word) = self.last_word.take() {
+            if last_word.reason == TerminationReason::Expired {
+                self.hold_next([Effect::RemoveParticipant]);
             }
-            Stage::Ended => {}
-            Stage::Offered | Stage::Answered | Stage::Assigned | Stage::Delivering => {
-                let begun = self.flight == Flight::Attempt || self.in_doubt;
-                self.stop_attempt();
-                if begun {
-                    self.post_terminated(TerminationReason::DispatchDeleted)
-                        .into_iter()
-                        .for_each(|effect| self.hold_next(effect));
-                }
-                self.record.status = JobStatus::Failed;
-                self.record.error =
-                    Some("LiveKit ended the job before an agent took it".to_owned());
-                self.end(now, false);
-            }
+            self.fail(&last_word.error);
         }
     }
 }

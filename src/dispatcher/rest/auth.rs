@@ -6,10 +6,11 @@
 use axum::http::header::AUTHORIZATION;
 use axum::http::HeaderMap;
 use livekit_token::TokenVerifier;
-use subtle::{Choice, ConstantTimeEq};
+use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 use crate::dispatcher::config::LiveKit;
 use crate::dispatcher::job::hash_bearer;
+use crate::dispatcher::machine::{Bearer, Reporter};
 
 /// The credentials of a request.
 pub struct Presented(String);
@@ -27,14 +28,21 @@ impl Presented {
             .then(|| Presented(token.trim().to_owned()))
     }
 
-    /// Whether they open a job with these bearer hashes, in this room.
-    pub fn opens(&self, livekit: &LiveKit, bearers: &[String], room: &str) -> bool {
+    /// Whose they are, if they open a job with these bearers, in this room.
+    pub fn opens(&self, livekit: &LiveKit, bearers: &[Bearer], room: &str) -> Option<Reporter> {
         let presented = hash_bearer(&self.0);
-        let mut found = Choice::from(0);
+        // Deliveries are numbered from 1.
+        let mut delivery = 0;
         for known in bearers {
-            found |= known.as_bytes().ct_eq(presented.as_bytes());
+            let same = known.hash.as_bytes().ct_eq(presented.as_bytes());
+            delivery.conditional_assign(&known.delivery, same);
         }
-        bool::from(found) || self.is_room_admin(livekit, room)
+        match delivery {
+            0 => self
+                .is_room_admin(livekit, room)
+                .then_some(Reporter::RoomAdmin),
+            number => Some(Reporter::Delivery(number)),
+        }
     }
 
     fn is_room_admin(&self, livekit: &LiveKit, room: &str) -> bool {
@@ -87,8 +95,11 @@ mod tests {
             .unwrap()
     }
 
-    fn opens(bearer: &str) -> bool {
-        let bearers = [hash_bearer("first"), hash_bearer("second")];
+    fn opens(bearer: &str) -> Option<Reporter> {
+        let bearers = [("first", 1), ("second", 2)].map(|(bearer, delivery)| Bearer {
+            delivery,
+            hash: hash_bearer(bearer),
+        });
         presented(&format!("Bearer {bearer}"))
             .unwrap()
             .opens(&livekit(), &bearers, "r")
@@ -96,7 +107,8 @@ mod tests {
 
     #[test]
     fn every_bearer_of_the_job_opens_it_and_nothing_else_does() {
-        assert!(opens("first") && opens("second"));
+        assert_eq!(opens("first"), Some(Reporter::Delivery(1)));
+        assert_eq!(opens("second"), Some(Reporter::Delivery(2)));
         for wrong in [
             "",
             "firs",
@@ -105,27 +117,31 @@ mod tests {
             "a.b.c",
             &hash_bearer("first"),
         ] {
-            assert!(!opens(wrong), "{wrong}");
+            assert_eq!(opens(wrong), None, "{wrong}");
         }
     }
 
     #[test]
     fn an_api_token_needs_room_admin_on_the_jobs_room_and_the_right_key() {
-        assert!(opens(&token("key", SECRET, "r", true)));
-        assert!(!opens(&token("key", SECRET, "other", true)));
-        assert!(!opens(&token("key", SECRET, "", true)));
-        assert!(!opens(&token("key", SECRET, "r", false)));
-        assert!(!opens(&token("key2", SECRET, "r", true)));
-        assert!(!opens(&token(
-            "key",
-            "another-secret-of-thirty-two-bytes!!",
-            "r",
-            true
-        )));
+        let admin = Some(Reporter::RoomAdmin);
+        assert_eq!(opens(&token("key", SECRET, "r", true)), admin);
+        assert_ne!(opens(&token("key", SECRET, "other", true)), admin);
+        assert_ne!(opens(&token("key", SECRET, "", true)), admin);
+        assert_ne!(opens(&token("key", SECRET, "r", false)), admin);
+        assert_ne!(opens(&token("key2", SECRET, "r", true)), admin);
+        assert_ne!(
+            opens(&token(
+                "key",
+                "another-secret-of-thirty-two-bytes!!",
+                "r",
+                true
+            )),
+            admin
+        );
         let good = token("key", SECRET, "r", true);
         let payload = good.split('.').nth(1).unwrap();
         // {"alg":"none"} in base64url.
-        assert!(!opens(&format!("eyJhbGciOiJub25lIn0.{payload}.")));
+        assert_ne!(opens(&format!("eyJhbGciOiJub25lIn0.{payload}.")), admin);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use tokio::sync::{oneshot, Semaphore};
 use tokio::time::{timeout, Instant};
 
 use crate::clock::{Clock, SystemClock};
-use crate::dispatcher::machine::{judge_status, Record, StatusAnswer, StatusRule, StatusView};
+use crate::dispatcher::machine::{Record, Reporter, StatusAnswer, StatusRule, StatusView};
 use crate::dispatcher::rest::auth::Presented;
 use crate::dispatcher::shared::{JobEntry, Message, Shared};
 use crate::id::JobId;
@@ -95,8 +95,8 @@ fn stored(status: StatusCode, job_id: &str, view: &StatusView) -> Response {
 
 /// A job that the request may see.
 enum Job {
-    Live(Arc<JobEntry>),
-    Ended(Box<Record>),
+    Live(Arc<JobEntry>, Reporter),
+    Ended(Box<Record>, Reporter),
 }
 
 impl App {
@@ -106,10 +106,10 @@ impl App {
         let livekit = &self.shared.livekit;
         if let Some(entry) = self.shared.job(job_id) {
             let bearers = entry.written.lock().bearers.clone();
-            return match presented.opens(livekit, &bearers, &entry.room.0) {
-                true => Ok(Job::Live(entry)),
-                false => Err(not_found()),
-            };
+            let reporter = presented.opens(livekit, &bearers, &entry.room.0);
+            return reporter
+                .map(|reporter| Job::Live(entry, reporter))
+                .ok_or_else(not_found);
         }
         let found = self
             .shared
@@ -120,22 +120,24 @@ impl App {
         let record = found.ok_or_else(not_found)?;
         let fresh =
             (record.ended_at).is_some_and(|at| at + BEARER_AFTER_END_MS > SystemClock.now_ms());
-        let bearers: &[String] = if fresh { &record.bearers } else { &[] };
-        match presented.opens(livekit, bearers, &record.job.room.name.0) {
-            true => Ok(Job::Ended(Box::new(record))),
-            false => Err(not_found()),
-        }
+        let bearers = if fresh { &*record.bearers } else { &[] };
+        let reporter = presented.opens(livekit, bearers, &record.job.room.name.0);
+        reporter
+            .map(|reporter| Job::Ended(Box::new(record), reporter))
+            .ok_or_else(not_found)
     }
 
     async fn report_live(
         &self,
         entry: &JobEntry,
+        reporter: Reporter,
         job_id: &str,
         status: JobStatus,
         error: Option<String>,
     ) -> Option<Response> {
         let (reply, answer) = oneshot::channel();
         let message = Message::Status {
+            reporter,
             status,
             error,
             reply,
@@ -181,14 +183,14 @@ async fn read(State(app): State<App>, Path(job_id): Path<String>, headers: Heade
         return later(StatusCode::TOO_MANY_REQUESTS, 1, "too many requests");
     };
     match app.open(&JobId(job_id.clone()), &headers).await {
-        Ok(Job::Live(entry)) => {
+        Ok(Job::Live(entry, _)) => {
             if let Some(response) = too_often(&entry) {
                 return response;
             }
             let written = entry.written.lock();
             stored(StatusCode::OK, &job_id, &written.view)
         }
-        Ok(Job::Ended(record)) => stored(StatusCode::OK, &job_id, &StatusView::from(&*record)),
+        Ok(Job::Ended(record, _)) => stored(StatusCode::OK, &job_id, &StatusView::from(&*record)),
         Err(response) => response,
     }
 }
@@ -207,7 +209,7 @@ async fn report(
         Ok(job) => job,
         Err(response) => return response,
     };
-    if let Job::Live(entry) = &job {
+    if let Job::Live(entry, _) = &job {
         if let Some(response) = too_often(entry) {
             return response;
         }
@@ -216,8 +218,11 @@ async fn report(
         Ok(report) => report,
         Err(response) => return response,
     };
-    if let Job::Live(entry) = &job {
-        if let Some(response) = app.report_live(entry, &job_id, status, error).await {
+    if let Job::Live(entry, reporter) = &job {
+        if let Some(response) = app
+            .report_live(entry, *reporter, &job_id, status, error)
+            .await
+        {
             return response;
         }
         job = match app.open(&id, &headers).await {
@@ -225,11 +230,11 @@ async fn report(
             Err(response) => return response,
         };
     }
-    let Job::Ended(record) = job else {
+    let Job::Ended(record, reporter) = job else {
         return unavailable();
     };
     let view = StatusView::from(&*record);
-    match judge_status(view.status, status) {
+    match record.judge(reporter, status) {
         StatusRule::Repeat => stored(StatusCode::OK, &job_id, &view),
         StatusRule::Apply | StatusRule::Conflict => conflict(&job_id, &view),
     }
@@ -317,6 +322,8 @@ async fn health(State(app): State<App>) -> Response {
             "version": env!("CARGO_PKG_VERSION"),
             "uptime": app.started.elapsed().as_secs(),
             "activeJobs": app.shared.active(),
+            "maxJobs": app.shared.max_jobs,
+            "declinedOffers": app.shared.declined.load(Ordering::Relaxed),
         }),
     )
 }

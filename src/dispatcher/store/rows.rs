@@ -11,7 +11,7 @@ use crate::words::JobStatus;
 
 const SELECT: &str = "
     SELECT j.stage, j.status, j.error, j.job, j.identity, j.bearers, j.token, j.token_expires_at, j.token_url, j.terminated_at,
-           j.created_at, j.updated_at, j.ended_at, d.number, d.url, d.attempt, d.started_at
+           j.created_at, j.updated_at, j.ended_at, d.number, d.url, d.attempt, d.started_at, d.cancelled
     FROM jobs j LEFT JOIN deliveries d
       ON d.job_id = j.job_id AND d.number = (SELECT max(number) FROM deliveries WHERE job_id = j.job_id)";
 
@@ -36,7 +36,7 @@ pub fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
             record.identity.0,
             to_json(&record.bearers)?,
             record.token.as_ref().map(|token| token.jwt.expose()),
-            record.token.as_ref().map(|token| token.expires_at),
+            record.token_expires_at,
             record.token.as_ref().and_then(|token| token.url.as_deref()),
             record.terminated_at,
             record.created_at,
@@ -46,15 +46,17 @@ pub fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
     if let Some(delivery) = &record.delivery {
         connection
             .prepare_cached(
-                "INSERT INTO deliveries VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (job_id, number) DO UPDATE SET attempt = ?4, started_at = ?5",
+                "INSERT INTO deliveries (job_id, number, url, attempt, started_at, cancelled)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+                 ON CONFLICT (job_id, number) DO UPDATE SET attempt = ?4, started_at = ?5, cancelled = ?6",
             )?
             .execute(params![
                 job_id,
                 delivery.number,
                 delivery.url,
                 delivery.attempt,
-                delivery.started_at
+                delivery.started_at,
+                delivery.cancelled
             ])?;
     }
     connection
@@ -103,13 +105,12 @@ fn unreadable(column: usize, error: Box<dyn std::error::Error + Send + Sync>) ->
 fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
     let stage: String = row.get(0)?;
     let status: String = row.get(1)?;
-    let token = match (row.get::<_, Option<String>>(6)?, row.get(7)?) {
-        (Some(jwt), Some(expires_at)) => Some(Token {
+    let token = match row.get::<_, Option<String>>(6)? {
+        Some(jwt) => Some(Token {
             jwt: Secret::new(jwt),
-            expires_at,
             url: row.get(8)?,
         }),
-        _ => None,
+        None => None,
     };
     let delivery = match row.get::<_, Option<u32>>(13)? {
         Some(number) => Some(Delivery {
@@ -117,6 +118,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
             url: row.get(14)?,
             attempt: row.get(15)?,
             started_at: row.get(16)?,
+            cancelled: row.get(17)?,
         }),
         None => None,
     };
@@ -130,6 +132,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Record> {
         identity: Pii(row.get(4)?),
         bearers: from_json(row, 5)?,
         token,
+        token_expires_at: row.get(7)?,
         delivery,
         terminated_at: row.get(9)?,
         created_at: row.get(10)?,

@@ -13,7 +13,8 @@ use crate::dispatcher::store::StoreError;
 const APPLICATION_ID: i64 = 0x726f_6f6d;
 
 /// One step per schema version; `user_version` counts the steps a file has seen.
-const MIGRATIONS: &[&str] = &["
+const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE jobs (
         job_id TEXT PRIMARY KEY NOT NULL,
         stage TEXT NOT NULL,
@@ -47,7 +48,15 @@ const MIGRATIONS: &[&str] = &["
         at INTEGER NOT NULL,
         PRIMARY KEY (job_id, status)
     ) WITHOUT ROWID;
-"];
+",
+    "
+    ALTER TABLE deliveries ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
+    UPDATE jobs SET bearers = (
+        SELECT json_group_array(json_object('hash', value, 'delivery',
+            coalesce((SELECT max(number) FROM deliveries d WHERE d.job_id = jobs.job_id), 1)))
+        FROM json_each(jobs.bearers));
+",
+];
 
 /// Opens a store in memory.
 pub fn open_memory() -> Result<Connection, StoreError> {

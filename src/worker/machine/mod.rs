@@ -1,23 +1,23 @@
 //! Everything a worker socket decides: when to connect, what to answer, when a silent server counts as dead, which
 //! jobs this socket may still speak about. Performs nothing; time is an argument, randomness is a seed.
 
-mod retry;
+mod io;
 mod table;
 mod times;
-mod words;
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::id::{JobId, Secret, WorkerId};
+use crate::retry::Backoff;
+use crate::time::Now;
 use crate::words::JobStatus;
 use crate::worker::protocol::{Answer, FromServer, Job, ToServer};
 
-use retry::Backoff;
 use table::Table;
 
+pub use io::{AnswerOutcome, Config, Event, Input, Output, Reason, UpdateOutcome};
 pub use times::{ANSWER_WINDOW, ASSIGNMENT_WINDOW, PING_EVERY, REGISTRATION_WINDOW, SILENCE};
-pub use words::{AnswerOutcome, Config, Event, Input, Output, Reason, UpdateOutcome};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -28,6 +28,14 @@ enum Phase {
     Registered { since: Instant },
     Closed,
 }
+
+/// Waits between connections, each shortened at random by up to a half.
+const FIRST_WAIT_MS: u64 = 500;
+const LONGEST_WAIT_MS: u64 = 10_000;
+/// The wait after a refused API key.
+const REFUSED_WAIT_MS: u64 = 30_000;
+/// A registration that held this long starts the waits anew.
+const STEADY: Duration = Duration::from_secs(10);
 
 /// One worker socket: connecting → registered → draining → closed.
 ///
@@ -44,7 +52,6 @@ pub struct Machine {
     backoff: Backoff,
     heard_at: Option<Instant>,
     ping_at: Option<Instant>,
-    started_at: Option<Instant>,
     sent_load: (bool, f32),
     ignored: u64,
     outputs: VecDeque<Output>,
@@ -54,7 +61,7 @@ impl Machine {
     /// A machine that waits for `Start`.
     pub fn new(config: Config) -> Self {
         Machine {
-            backoff: Backoff::new(config.seed),
+            backoff: Backoff::new(FIRST_WAIT_MS, LONGEST_WAIT_MS, config.seed),
             config,
             phase: Phase::Idle,
             draining: false,
@@ -63,26 +70,22 @@ impl Machine {
             jobs: Table::default(),
             heard_at: None,
             ping_at: None,
-            started_at: None,
             sent_load: (false, 0.0),
             ignored: 0,
             outputs: VecDeque::new(),
         }
     }
 
-    /// Takes one input. Afterwards, perform what [`Machine::next_output`] hands over.
-    pub fn handle(&mut self, now: Instant, input: Input) {
+    /// Takes one input. Afterwards, perform what [`Machine::poll_output`] hands over.
+    pub fn handle(&mut self, now: Now, input: Input) {
         if self.phase == Phase::Closed {
             return;
         }
         self.pass_time(now);
         match input {
-            Input::Start if self.phase == Phase::Idle => {
-                self.started_at = Some(now);
-                self.connect();
-            }
+            Input::Start if self.phase == Phase::Idle => self.connect(),
             Input::Opened if self.phase == Phase::Connecting => self.opened(now),
-            Input::Heard => self.heard_at = Some(now),
+            Input::Heard => self.heard_at = Some(now.instant),
             Input::Message(message) => self.message(now, message),
             Input::Lost(reason) => self.lost(now, reason),
             Input::SetActive(active) => {
@@ -95,23 +98,24 @@ impl Machine {
         }
     }
 
-    pub fn answer(&mut self, now: Instant, job_id: &JobId, answer: Answer) -> AnswerOutcome {
+    pub fn answer(&mut self, now: Now, job_id: &JobId, answer: Answer) -> AnswerOutcome {
         self.pass_time(now);
         if !self.jobs.take_offer(job_id) {
             return AnswerOutcome::NotWaiting;
         }
         if matches!(answer, Answer::Accept(_)) {
             self.jobs
-                .expect_assignment(job_id.clone(), now + ASSIGNMENT_WINDOW);
+                .expect_assignment(job_id.clone(), now.instant + ASSIGNMENT_WINDOW);
         }
         self.send_answer(job_id.clone(), answer);
         AnswerOutcome::Sent
     }
 
-    /// Reports what became of a job of this connection.
+    /// Reports what became of a job of this connection. One that LiveKit ended is owed one final status all the same:
+    /// livekit-server 1.13.5 keeps what it holds for the job until then (livekit/livekit#4894).
     pub fn update_job(
         &mut self,
-        now: Instant,
+        now: Now,
         job_id: &JobId,
         status: JobStatus,
         error: String,
@@ -120,7 +124,8 @@ impl Machine {
         if !self.is_registered() {
             return UpdateOutcome::NoSocket;
         }
-        if !self.jobs.is_assigned(job_id) {
+        let owed = status.is_terminal() && self.jobs.is_terminated(job_id);
+        if !owed && !self.jobs.is_assigned(job_id) {
             return UpdateOutcome::Unknown;
         }
         self.send(ToServer::UpdateJob {
@@ -136,12 +141,12 @@ impl Machine {
     }
 
     /// The next thing to do, if any.
-    pub fn next_output(&mut self) -> Option<Output> {
+    pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
     }
 
     /// When to tell `Tick` at the latest.
-    pub fn wake_at(&self) -> Option<Instant> {
+    pub fn poll_timeout(&self) -> Option<Instant> {
         let phase = match self.phase {
             Phase::Waiting { until } | Phase::Registering { until } => Some(until),
             Phase::Registered { .. } => [self.heard_at.map(|at| at + SILENCE), self.ping_at]
@@ -173,23 +178,25 @@ impl Machine {
 
     /// Everything that time alone brings about. Runs before each input, so that no input finds a deadline that has
     /// passed unnoticed.
-    fn pass_time(&mut self, now: Instant) {
+    fn pass_time(&mut self, now: Now) {
         match self.phase {
-            Phase::Waiting { until } if now >= until => self.connect(),
-            Phase::Registering { until } if now >= until => self.lost(now, Reason::NotRegistered),
+            Phase::Waiting { until } if now.instant >= until => self.connect(),
+            Phase::Registering { until } if now.instant >= until => {
+                self.lost(now, Reason::NotRegistered)
+            }
             Phase::Registered { .. } => {
-                if self.heard_at.is_some_and(|at| now >= at + SILENCE) {
+                if self.heard_at.is_some_and(|at| now.instant >= at + SILENCE) {
                     self.lost(now, Reason::Silent);
-                } else if self.ping_at.is_some_and(|at| now >= at) {
+                } else if self.ping_at.is_some_and(|at| now.instant >= at) {
                     self.ping(now);
                 }
             }
             _ => {}
         }
-        for job_id in self.jobs.expired_offers(now) {
+        for job_id in self.jobs.expired_offers(now.instant) {
             self.send_answer(job_id, Answer::Decline);
         }
-        for job_id in self.jobs.expired_assignments(now) {
+        for job_id in self.jobs.expired_assignments(now.instant) {
             self.event(Event::AssignmentLost { job_id });
         }
     }
@@ -199,14 +206,14 @@ impl Machine {
         self.outputs.push_back(Output::Connect);
     }
 
-    fn opened(&mut self, now: Instant) {
+    fn opened(&mut self, now: Now) {
         self.phase = Phase::Registering {
-            until: now + REGISTRATION_WINDOW,
+            until: now.instant + REGISTRATION_WINDOW,
         };
         self.send(ToServer::Register(self.config.registration.clone()));
     }
 
-    fn message(&mut self, now: Instant, message: FromServer) {
+    fn message(&mut self, now: Now, message: FromServer) {
         match (self.phase, message) {
             (
                 Phase::Registering { .. },
@@ -220,7 +227,7 @@ impl Machine {
                 self.assigned(job, token, url);
             }
             (Phase::Registered { .. }, FromServer::Termination(job_id)) => {
-                if self.jobs.end(&job_id) {
+                if self.jobs.terminate(&job_id) {
                     self.event(Event::Terminated { job_id });
                     self.report_load();
                 } else {
@@ -232,11 +239,12 @@ impl Machine {
         }
     }
 
-    fn registered(&mut self, now: Instant, worker_id: WorkerId, server_version: String) {
-        self.phase = Phase::Registered { since: now };
+    fn registered(&mut self, now: Now, worker_id: WorkerId, server_version: String) {
+        let since = now.instant;
+        self.phase = Phase::Registered { since };
         self.ever_registered = true;
-        self.heard_at = Some(now);
-        self.ping_at = Some(now + PING_EVERY);
+        self.heard_at = Some(since);
+        self.ping_at = Some(since + PING_EVERY);
         // What LiveKit assumes of a new worker.
         self.sent_load = (false, 0.0);
         self.event(Event::Registered {
@@ -246,17 +254,17 @@ impl Machine {
         self.report_load();
     }
 
-    fn offered(&mut self, now: Instant, job: Box<Job>) {
+    fn offered(&mut self, now: Now, job: Box<Job>) {
         if self.jobs.is_offered(&job.id) {
             // The same question twice has one answer.
             self.ignored += 1;
         } else if self.draining || !self.has_room() || self.jobs.holds(&job.id) {
             self.send_answer(job.id, Answer::Decline);
         } else {
-            self.jobs.offer(job.id.clone(), now + ANSWER_WINDOW);
+            self.jobs.offer(job.id.clone(), now.instant + ANSWER_WINDOW);
             self.event(Event::Offer {
                 job,
-                received_at: now,
+                received_at: now.instant,
             });
         }
     }
@@ -279,16 +287,20 @@ impl Machine {
     }
 
     /// The connection is gone, or given up.
-    fn lost(&mut self, now: Instant, reason: Reason) {
+    fn lost(&mut self, now: Now, reason: Reason) {
         if let Phase::Registered { since } = self.phase {
-            self.backoff.succeeded(now - since);
+            // A server that accepts and hangs up has not worked.
+            if now.instant >= since + STEADY {
+                self.backoff.reset();
+            }
         }
         if matches!(self.phase, Phase::Idle | Phase::Waiting { .. }) {
             return;
         }
         let refused = matches!(reason, Reason::Refused(401 | 403));
         let give_up = self.draining || (refused && !self.ever_registered);
-        let wait = (!give_up).then(|| self.backoff.next(refused));
+        let asked = refused.then_some(REFUSED_WAIT_MS);
+        let wait = (!give_up).then(|| self.backoff.next_wait(asked));
         self.outputs
             .push_back(Output::Disconnect { goodbye: false });
         for job_id in self.jobs.clear() {
@@ -296,10 +308,13 @@ impl Machine {
         }
         self.event(Event::Disconnected {
             reason,
-            will_retry_ms: wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+            will_retry_ms: wait,
         });
         match wait {
-            Some(wait) => self.phase = Phase::Waiting { until: now + wait },
+            Some(wait) => {
+                let until = now.after_ms(wait);
+                self.phase = Phase::Waiting { until };
+            }
             None => self.end(),
         }
     }
@@ -330,11 +345,10 @@ impl Machine {
         self.event(Event::Closed);
     }
 
-    fn ping(&mut self, now: Instant) {
-        let age = self.started_at.map(|at| now - at).unwrap_or_default();
-        self.ping_at = Some(now + PING_EVERY);
+    fn ping(&mut self, now: Now) {
+        self.ping_at = Some(now.instant + PING_EVERY);
         self.send(ToServer::Ping {
-            timestamp: i64::try_from(age.as_millis()).unwrap_or(i64::MAX),
+            timestamp: now.unix_ms,
         });
     }
 
@@ -342,9 +356,10 @@ impl Machine {
         self.told_active.max(self.jobs.assigned())
     }
 
-    /// Whether one more job fits beside those running, expected and offered.
+    /// Whether one more job fits. The owner's count includes the offers that it has heard of, so they are not added to it.
     fn has_room(&self) -> bool {
-        self.running().saturating_add(self.jobs.pending()) < self.config.max_jobs
+        let here = self.jobs.assigned().saturating_add(self.jobs.pending());
+        self.told_active.max(here) < self.config.max_jobs
     }
 
     /// Tells LiveKit the load when it changed: below 0.7, from which on LiveKit would not ask at all.

@@ -1,4 +1,5 @@
-//! The jobs of one connection: offered (waiting for our answer), expected (waiting for LiveKit's assignment), assigned.
+//! The jobs of one connection: offered (waiting for our answer), expected (waiting for LiveKit's assignment), assigned,
+//! terminated (LiveKit waits for a last status).
 //! Belongs to one connection: LiveKit forgets all of it when the connection ends, so the table is cleared with it.
 
 use std::collections::{HashMap, HashSet};
@@ -11,6 +12,7 @@ pub(super) struct Table {
     offered: HashMap<JobId, Instant>,
     expected: HashMap<JobId, Instant>,
     assigned: HashSet<JobId>,
+    terminated: HashSet<JobId>,
 }
 
 impl Table {
@@ -52,10 +54,25 @@ impl Table {
         self.expected.contains_key(job_id) || self.assigned.contains(job_id)
     }
 
-    /// Whether the job was expected or assigned; it is neither afterwards.
-    pub(super) fn end(&mut self, job_id: &JobId) -> bool {
-        let expected = self.expected.remove(job_id).is_some();
-        self.assigned.remove(job_id) || expected
+    /// LiveKit ended the job; whether it was expected or assigned.
+    pub(super) fn terminate(&mut self, job_id: &JobId) -> bool {
+        let known = self.holds(job_id);
+        if known {
+            self.end(job_id);
+            self.terminated.insert(job_id.clone());
+        }
+        known
+    }
+
+    pub(super) fn is_terminated(&self, job_id: &JobId) -> bool {
+        self.terminated.contains(job_id)
+    }
+
+    /// Nothing more will be said about the job.
+    pub(super) fn end(&mut self, job_id: &JobId) {
+        self.expected.remove(job_id);
+        self.assigned.remove(job_id);
+        self.terminated.remove(job_id);
     }
 
     pub(super) fn assigned(&self) -> u32 {
@@ -87,6 +104,7 @@ impl Table {
     pub(super) fn clear(&mut self) -> Vec<JobId> {
         self.offered.clear();
         self.assigned.clear();
+        self.terminated.clear();
         self.expected.drain().map(|(job_id, _)| job_id).collect()
     }
 }

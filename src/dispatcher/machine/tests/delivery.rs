@@ -6,7 +6,7 @@ use super::*;
 fn a_job_goes_from_its_offer_to_success_with_a_record_before_each_step() {
     let mut bench = Bench::offered(1);
     assert_eq!(bench.take(), [Effect::Answer { available: true }]);
-    bench.input(Input::Assigned(token()));
+    bench.input(assignment());
     assert_eq!(bench.take(), [post(0, 1, 1)]);
     assert_eq!(bench.stage(), Stage::Delivering);
     bench.attempted(Outcome::Accepted {
@@ -21,10 +21,14 @@ fn a_job_goes_from_its_offer_to_success_with_a_record_before_each_step() {
         })]
     );
     assert!(
-        bench.stored.as_ref().unwrap().token.is_none(),
-        "a delivered job keeps no token"
+        bench.stored.as_ref().unwrap().token.is_some(),
+        "another endpoint may need it"
     );
     let effects = bench.status(JobStatus::Running);
+    assert!(
+        bench.stored.as_ref().unwrap().token.is_none(),
+        "a running job keeps no token"
+    );
     assert!(
         matches!(&effects[0], Effect::Reply { ticket: 9, answer: StatusAnswer::Stored(view) } if view.error.is_none())
     );
@@ -135,7 +139,7 @@ fn an_endpoint_that_is_gone_is_skipped_and_left_while_waiting() {
         url: "https://e1/".into(),
     });
     bench.take();
-    bench.input(Input::Assigned(token()));
+    bench.input(assignment());
     assert_eq!(bench.take(), [post(1, 1, 1)]);
     bench.attempted(retry(false));
     bench.input(Input::EndpointGone {
@@ -149,37 +153,18 @@ fn an_endpoint_that_is_gone_is_skipped_and_left_while_waiting() {
     none.input(Input::EndpointGone {
         url: "https://e1/".into(),
     });
-    none.input(Input::Assigned(token()));
+    none.input(assignment());
     assert!(ended(&none.take()).unwrap().1.contains("every endpoint"));
-}
-
-#[test]
-fn an_endpoint_that_may_have_taken_the_job_is_told_before_the_next_one_is_asked() {
-    let mut bench = Bench::assigned(2);
-    for _ in 0..3 {
-        bench.attempted(retry(true));
-        bench.wait();
-    }
-    bench.take();
-    bench.attempted(retry(false));
-    let effects = bench.take();
-    let cancelled = Effect::PostTerminated {
-        endpoint: 0,
-        delivery: 1,
-        reason: TerminationReason::Cancelled,
-    };
-    assert_eq!(effects[0], cancelled);
-    assert_eq!(effects[2], post(1, 2, 1));
 }
 
 #[test]
 fn no_attempt_is_made_with_a_token_in_its_last_five_minutes() {
     let mut bench = Bench::offered(1);
-    let expires_at = START + TOKEN_MARGIN_MS + 1_500;
-    bench.input(Input::Assigned(Token {
+    let expires_at = START + crate::dispatcher::machine::delivery::TOKEN_MARGIN_MS + 1_500;
+    bench.input(Input::Assigned {
+        token: token(),
         expires_at,
-        ..token()
-    }));
+    });
     assert_eq!(
         bench.take()[1],
         Effect::Post {

@@ -75,8 +75,15 @@ impl Bench {
         assert!(matches!(orders[0], Output::Event(Event::Registered { .. })));
     }
 
+    fn moment(&self) -> Now {
+        Now {
+            instant: self.now,
+            unix_ms: 1_700_000_000_000,
+        }
+    }
+
     pub(super) fn tell(&mut self, input: Input) -> Vec<Output> {
-        self.machine.handle(self.now, input);
+        self.machine.handle(self.moment(), input);
         self.orders()
     }
 
@@ -106,16 +113,16 @@ impl Bench {
     }
 
     pub(super) fn answer(&mut self, id: &str, answer: Answer) -> AnswerOutcome {
-        self.machine.answer(self.now, &id.into(), answer)
+        self.machine.answer(self.moment(), &id.into(), answer)
     }
 
     pub(super) fn update(&mut self, id: &str, status: JobStatus) -> UpdateOutcome {
         self.machine
-            .update_job(self.now, &id.into(), status, String::new())
+            .update_job(self.moment(), &id.into(), status, String::new())
     }
 
     pub(super) fn orders(&mut self) -> Vec<Output> {
-        std::iter::from_fn(|| self.machine.next_output()).collect()
+        std::iter::from_fn(|| self.machine.poll_output()).collect()
     }
 
     pub(super) fn pass(&mut self, time: Duration) -> Vec<Output> {

@@ -139,10 +139,10 @@ proptest! {
                 _ => bench.now,
             };
             // A driver ticks when it was asked to.
-            while let Some(at) = bench.machine.wake_at().filter(|at| *at <= until) {
+            while let Some(at) = bench.machine.poll_timeout().filter(|at| *at <= until) {
                 bench.now = bench.now.max(at);
                 let orders = bench.tell(Input::Tick);
-                prop_assert!(bench.machine.wake_at() != Some(at) || !orders.is_empty(), "a busy loop");
+                prop_assert!(bench.machine.poll_timeout() != Some(at) || !orders.is_empty(), "a busy loop");
                 closed += orders.iter().filter(|o| **o == Output::Event(Event::Closed)).count();
                 witness.see(bench.now, orders)?;
             }

@@ -130,9 +130,54 @@ fn a_terminated_job_is_told_once_and_no_longer_spoken_about() {
     assert_eq!(events(first), [gone]);
     let second = bench.message(FromServer::Termination("AJ_1".into()));
     assert!(events(second).is_empty());
+}
+
+#[test]
+fn f_d9_a_terminated_job_is_owed_one_final_status_and_no_other() {
+    let mut bench = Bench::registered(4);
+    bench.run("AJ_1");
+    bench.run("AJ_2");
+    bench.message(FromServer::Termination("AJ_1".into()));
+    bench.message(FromServer::Termination("AJ_2".into()));
+    for (status, outcome) in [
+        (JobStatus::Running, UpdateOutcome::Unknown),
+        (JobStatus::Success, UpdateOutcome::Sent),
+        (JobStatus::Success, UpdateOutcome::Unknown),
+    ] {
+        assert_eq!(bench.update("AJ_1", status), outcome, "{status:?}");
+    }
+    let sent = bench.orders();
+    assert!(
+        matches!(&sent[..], [Output::Send(ToServer::UpdateJob { job_id, .. })] if job_id.as_str() == "AJ_1"),
+        "{sent:?}"
+    );
+    // What a connection owes ends with it.
+    bench.tell(Input::Lost(Reason::ClosedByServer));
+    bench.pass(Duration::from_millis(500));
+    bench.register();
     assert_eq!(
-        bench.update("AJ_1", JobStatus::Failed),
+        bench.update("AJ_2", JobStatus::Failed),
         UpdateOutcome::Unknown
+    );
+}
+
+#[test]
+fn f_d2_as_many_offers_at_once_are_taken_as_there_is_room_for() {
+    let mut bench = Bench::registered(10);
+    for number in 1..=11 {
+        let declined = !answers(&bench.offer(&format!("AJ_{number}"))).is_empty();
+        assert_eq!(declined, number == 11, "offer {number}");
+        // The owner hears of each offer and counts it.
+        bench.tell(Input::SetActive(number.min(10)));
+    }
+    for number in 1..=10 {
+        bench.answer(&format!("AJ_{number}"), accept());
+        bench.orders();
+        bench.assign(&format!("AJ_{number}"));
+    }
+    assert_eq!(
+        answers(&bench.offer("AJ_12")),
+        [("AJ_12", &Answer::Decline)]
     );
 }
 
@@ -179,7 +224,7 @@ fn a_silent_server_is_asked_and_then_given_up() {
     let mut pings = 0;
     let silent_since = bench.now;
     loop {
-        bench.now = bench.machine.wake_at().expect("a deadline");
+        bench.now = bench.machine.poll_timeout().expect("a deadline");
         let orders = bench.tell(Input::Tick);
         match &orders[..] {
             [Output::Send(ToServer::Ping { .. })] => pings += 1,
@@ -281,7 +326,7 @@ fn closing_declines_what_is_offered_and_says_goodbye_last() {
         ]
     );
     assert!(bench.offer("AJ_2").is_empty());
-    assert_eq!(bench.machine.wake_at(), None);
+    assert_eq!(bench.machine.poll_timeout(), None);
 }
 
 #[test]

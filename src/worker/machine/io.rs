@@ -69,12 +69,12 @@ pub enum Input {
     Message(FromServer),
     /// Connecting failed, or the connection ended.
     Lost(Reason),
-    /// How many jobs run, over all sockets that share the limit.
+    /// How many jobs the owner has, over all sockets that share the limit, offers that it has heard of included.
     SetActive(u32),
     /// Take no new jobs.
     Drain,
     Close,
-    /// Time has passed; see [`Machine::wake_at`](super::Machine::wake_at).
+    /// Time has passed; see [`Machine::poll_timeout`](super::Machine::poll_timeout).
     Tick,
 }
 
