@@ -144,6 +144,7 @@ fn s1_08_an_accepted_job_is_answered_with_the_tokens_identity_and_runs() {
     assert_eq!(
         words,
         [
+            r#""warn""#,
             r#""abort""#,
             r#""windDown""#,
             r#""report""#,

@@ -19,6 +19,8 @@ use crate::webhook::{Event, Notification};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "do", rename_all = "camelCase")]
 pub enum Step {
+    /// Tell the developer.
+    Warn { what: &'static str },
     /// Abort the job's signal.
     Abort {
         /// Why, as a word.
@@ -157,6 +159,9 @@ impl LiveJob {
 
     fn step(&mut self, output: Output) -> Option<Step> {
         match output {
+            Output::Warn(notice) => Some(Step::Warn {
+                what: notice.sentence(),
+            }),
             Output::Abort(reason) => Some(Step::Abort {
                 reason,
                 because: reason.sentence(),
@@ -269,7 +274,21 @@ fn destination(
         }
     };
     let bearer = bearer.clone();
-    Ok(url.map(|url| Destination { url, bearer, named }))
+    let token_life_ms = token_life_ms(notification);
+    Ok(url.map(|url| Destination {
+        url,
+        bearer,
+        named,
+        token_life_ms,
+    }))
+}
+
+/// How long the token lives from the signature on. One without an end never gets here.
+fn token_life_ms(notification: &Notification) -> u64 {
+    let claims = notification.claims.as_ref();
+    let expires_at_s = claims.and_then(|claims| claims.expires_at_s);
+    let life_s = expires_at_s.map_or(0, |at| at.saturating_sub(notification.timestamp_s));
+    u64::try_from(life_s).unwrap_or(0).saturating_mul(1_000)
 }
 
 /// `{base}/api/agents/jobs/{job_id}/status`, the path of the proposal, the id escaped; `None` for a base that cannot have

@@ -15,7 +15,7 @@ use std::time::Instant;
 use parking_lot::{Mutex, MutexGuard, RwLock};
 use url::Url;
 
-use crate::agent::status::{Delivery, StatusClient};
+use crate::agent::status::{Delivery, Patience, StatusClient};
 use crate::clock::Clock;
 use crate::error::{Code, Error};
 use crate::job::{Input, Limits};
@@ -110,7 +110,7 @@ impl Agent {
                 table: Table::new(options.table),
                 jobs: HashMap::new(),
             }),
-            status: StatusClient::new(),
+            status: StatusClient::new(Patience::PROTOCOL),
         }
     }
 

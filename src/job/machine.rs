@@ -2,11 +2,17 @@
 //! be tried in a test.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use crate::job::{AbortReason, Conflict, Input, Limits, Outcome, Output, Report};
+use crate::job::{AbortReason, Conflict, Input, Limits, Notice, Outcome, Output, Report};
 use crate::time::Now;
 use crate::words::TerminationReason;
+
+/// An entry function that has not joined by then is warned about: half of the dispatcher's own patience
+/// (`join_timeout`, docs/operations.md).
+const JOIN_NOTICE_MS: u64 = 15_000;
+/// An entry function that returns sooner than this after joining has most likely forgotten to wait.
+const EARLY_RETURN: Duration = Duration::from_secs(1);
 
 /// One job.
 ///
@@ -22,10 +28,12 @@ pub struct Machine {
     limits: Limits,
     phase: Phase,
     deadline: Option<Instant>,
+    /// When to warn that nobody has joined; taken once it was done, or is needless.
+    join_notice_at: Option<Instant>,
+    joined_at: Option<Instant>,
     ending: Option<Ending>,
     /// The connection that failed last, as long as none succeeded.
     connect_error: Option<String>,
-    was_connected: bool,
     in_room: bool,
     entry_done: bool,
     result: Option<Outcome>,
@@ -58,9 +66,10 @@ impl Machine {
             limits,
             phase: Phase::Deciding,
             deadline: None,
+            join_notice_at: None,
+            joined_at: None,
             ending: None,
             connect_error: None,
-            was_connected: false,
             in_room: false,
             entry_done: false,
             result: None,
@@ -78,6 +87,7 @@ impl Machine {
                 self.phase = Phase::Pending;
                 let timeout = self.limits.job_timeout_ms;
                 self.deadline = timeout.map(|timeout| now.after_ms(timeout));
+                self.join_notice_at = Some(now.after_ms(JOIN_NOTICE_MS));
                 if let Some(reason) = self.terminated_early {
                     self.terminated(now, reason);
                 }
@@ -91,9 +101,12 @@ impl Machine {
                 self.terminated_early = Some(reason);
             }
             _ if !self.is_taken() => {}
-            Input::Connected => self.connected(),
+            Input::Connected => self.connected(now),
             Input::ConnectFailed { reason } => self.connect_error = Some(reason),
-            Input::EntryResolved => self.entry_ended(now, self.resolved()),
+            Input::EntryResolved => {
+                self.notice_of_return(now);
+                self.entry_ended(now, self.resolved());
+            }
             Input::EntryThrew {
                 reason,
                 because_ending,
@@ -130,8 +143,13 @@ impl Machine {
         if self.finished || !self.is_taken() {
             return None;
         }
-        self.ending
-            .map_or(self.deadline, |ending| Some(ending.until))
+        match self.ending {
+            Some(ending) => Some(ending.until),
+            None => [self.deadline, self.join_notice_at]
+                .into_iter()
+                .flatten()
+                .min(),
+        }
     }
 
     /// Whether the job is over and holds nothing any more.
@@ -148,13 +166,14 @@ impl Machine {
         matches!(self.phase, Phase::Pending | Phase::Running)
     }
 
-    fn connected(&mut self) {
-        self.was_connected = true;
+    fn connected(&mut self, now: Now) {
+        self.joined_at = Some(now.instant);
+        self.join_notice_at = None;
         self.connect_error = None;
         self.in_room = true;
         if self.phase == Phase::Pending && self.ending.is_none() {
             self.phase = Phase::Running;
-            self.outputs.push_back(Output::Post(Report::RUNNING));
+            self.outputs.push_back(Output::Post(Report::Running));
         }
     }
 
@@ -166,10 +185,26 @@ impl Machine {
         }
     }
 
+    /// An entry function that ends the job by returning, before it did anything in the room.
+    fn notice_of_return(&mut self, now: Now) {
+        if self.ending.is_some() || self.connect_error.is_some() {
+            return;
+        }
+        match self.joined_at {
+            None => self.warn(Notice::NeverJoined),
+            Some(at) if now.instant < at + EARLY_RETURN => self.warn(Notice::LeftAtOnce),
+            Some(_) => {}
+        }
+    }
+
+    fn warn(&mut self, notice: Notice) {
+        self.outputs.push_back(Output::Warn(notice));
+    }
+
     /// What a thrown error means: failure, unless it only says that the job was ending anyway.
     fn threw(&self, reason: String, because_ending: bool) -> Outcome {
         match &self.ending {
-            Some(_) if because_ending && self.was_connected => Outcome::Success,
+            Some(_) if because_ending && self.joined_at.is_some() => Outcome::Success,
             Some(ending) if because_ending => failed(format!(
                 "the job ended before the room was connected: {}",
                 ending.reason.sentence()
@@ -241,6 +276,13 @@ impl Machine {
             self.end(now, AbortReason::TimedOut);
         }
         let Some(ending) = self.ending else {
+            if self
+                .join_notice_at
+                .take_if(|at| now.instant >= *at)
+                .is_some()
+            {
+                self.warn(Notice::NotJoined);
+            }
             return;
         };
         let out_of_time = now.instant >= ending.until;

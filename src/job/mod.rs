@@ -15,7 +15,8 @@ pub use machine::Machine;
 pub use reason::{AbortReason, DisconnectReason};
 pub use redact::{redact, MAX_ERROR_BYTES};
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Serialize, Serializer};
 
 use crate::words::{JobStatus, TerminationReason};
 
@@ -75,39 +76,39 @@ pub enum Input {
     Tick,
 }
 
-/// The one result of a job.
+/// The one result of a job, in the words of users.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "status")]
+#[serde(tag = "status", rename_all = "camelCase")]
 pub enum Outcome {
     /// The job did what it was for.
-    #[serde(rename = "JS_SUCCESS")]
     Success,
-    #[serde(rename = "JS_FAILED")]
     Failed {
         /// Why; at most 1 KiB.
         error: String,
     },
 }
 
-/// A status as it is reported.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
+/// A status as it is reported: serialised in the words of the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Report {
     /// The agent is in the room.
-    Running(Running),
+    Running,
     /// The job is over.
     Ended(Outcome),
 }
 
-/// `JS_RUNNING`, spelled so that every report serialises alike.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(tag = "status", rename = "JS_RUNNING")]
-pub struct Running {}
+impl Serialize for Report {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_map(None)?;
+        fields.serialize_entry("status", self.word())?;
+        if let Report::Ended(Outcome::Failed { error }) = self {
+            fields.serialize_entry("error", error)?;
+        }
+        fields.end()
+    }
+}
 
 impl Report {
-    /// The report that the agent is in the room.
-    pub const RUNNING: Report = Report::Running(Running {});
-
     /// Whether nothing may be reported after it.
     pub const fn is_terminal(&self) -> bool {
         matches!(self, Report::Ended(_))
@@ -116,9 +117,28 @@ impl Report {
     /// The status word on the wire.
     pub const fn word(&self) -> &'static str {
         match self {
-            Report::Running(_) => JobStatus::Running.as_str(),
+            Report::Running => JobStatus::Running.as_str(),
             Report::Ended(Outcome::Success) => JobStatus::Success.as_str(),
             Report::Ended(Outcome::Failed { .. }) => JobStatus::Failed.as_str(),
+        }
+    }
+}
+
+/// What a developer most likely did not mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Notice {
+    NotJoined,
+    NeverJoined,
+    LeftAtOnce,
+}
+
+impl Notice {
+    /// The warning.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Notice::NotJoined => "entry has run for 15 s and has not joined the room: await job.connect(); a dispatcher gives a job that nobody joins to another endpoint",
+            Notice::NeverJoined => "entry returned without joining the room, so the job is over: await job.connect()",
+            Notice::LeftAtOnce => "entry returned right after it had joined, so the job is over and its room is left: await what it is for, such as room.closed",
         }
     }
 }
@@ -126,6 +146,7 @@ impl Report {
 /// What is to be done, in this order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Output {
+    Warn(Notice),
     /// Abort the job's signal.
     Abort(AbortReason),
     /// Run the shutdown functions, then say `WoundDown`.

@@ -53,7 +53,7 @@ proptest! {
         let position = |wanted: fn(&Output) -> bool| outputs.iter().position(wanted);
         let count = |wanted: fn(&Output) -> bool| outputs.iter().filter(|output| wanted(output)).count();
         let terminal = |output: &Output| matches!(output, Output::Post(report) if report.is_terminal());
-        let running = |output: &Output| matches!(output, Output::Post(Report::Running(_)));
+        let running = |output: &Output| matches!(output, Output::Post(Report::Running));
         let finished = |output: &Output| matches!(output, Output::Finished(_));
 
         let accepted = first == Input::Accepted;

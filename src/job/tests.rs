@@ -68,7 +68,8 @@ fn a_job_that_goes_well_reports_running_and_success_before_it_leaves() {
     assert_eq!(
         outputs,
         [
-            Output::Post(Report::RUNNING),
+            Output::Post(Report::Running),
+            Output::Warn(Notice::LeftAtOnce),
             Output::Abort(AbortReason::Ended),
             Output::WindDown,
             Output::Post(Report::Ended(Outcome::Success)),
@@ -80,6 +81,88 @@ fn a_job_that_goes_well_reports_running_and_success_before_it_leaves() {
         reports(&outputs),
         [r#"{"status":"JS_RUNNING"}"#, r#"{"status":"JS_SUCCESS"}"#]
     );
+}
+
+#[test]
+fn f_r9_an_entry_function_that_most_likely_forgot_to_wait_is_warned_about_once() {
+    let notices = |inputs: &[(u64, Input)]| -> Vec<Notice> {
+        let mut machine = Machine::new(LIMITS);
+        for (now, input) in inputs {
+            let _ = machine.handle(at(*now), input.clone());
+        }
+        let outputs = std::iter::from_fn(|| machine.poll_output());
+        let warnings = outputs.filter_map(|output| match output {
+            Output::Warn(notice) => Some(notice),
+            _ => None,
+        });
+        warnings.collect()
+    };
+    use Input::{Accepted, Complete, Connected, EntryResolved, Tick};
+    for (name, inputs, expected) in [
+        (
+            "returned milliseconds after joining",
+            vec![(0, Accepted), (100, Connected), (105, EntryResolved)],
+            Some(Notice::LeftAtOnce),
+        ),
+        (
+            "returned after a while",
+            vec![(0, Accepted), (100, Connected), (1_100, EntryResolved)],
+            None,
+        ),
+        (
+            "completed on purpose",
+            vec![
+                (0, Accepted),
+                (100, Connected),
+                (105, Complete),
+                (106, EntryResolved),
+            ],
+            None,
+        ),
+        (
+            "returned without joining",
+            vec![(0, Accepted), (5, EntryResolved)],
+            Some(Notice::NeverJoined),
+        ),
+        (
+            "could not join",
+            vec![(0, Accepted), (1, no_room("refused")), (5, EntryResolved)],
+            None,
+        ),
+        (
+            "the room was gone before it returned",
+            vec![
+                (0, Accepted),
+                (100, Connected),
+                (101, gone(10)),
+                (102, EntryResolved),
+            ],
+            None,
+        ),
+        (
+            "does not join",
+            vec![
+                (0, Accepted),
+                (14_999, Tick),
+                (15_000, Tick),
+                (15_001, Tick),
+            ],
+            Some(Notice::NotJoined),
+        ),
+        (
+            "joined late",
+            vec![(0, Accepted), (14_999, Connected), (15_000, Tick)],
+            None,
+        ),
+    ] {
+        assert_eq!(notices(&inputs), Vec::from_iter(expected), "{name}");
+    }
+    let mut machine = Machine::new(Limits {
+        job_timeout_ms: None,
+        ..LIMITS
+    });
+    machine.handle(at(5), Accepted).unwrap();
+    assert_eq!(machine.poll_timeout(), Some(at(15_005).instant));
 }
 
 #[test]

@@ -1,14 +1,17 @@
-//! Tells the dispatcher how a job fares: `POST {status_url}`, in order per job, tried again while that can help.
+//! Tells the dispatcher how a job fares: `POST {status_url}`, in order per job, tried again while that can help
+//! (docs/webhook-protocol.md §4).
 //!
-//! It decides how often a report is tried and which answers end it. It refuses to let reporting fail a job: whatever
+//! It decides how long a report is tried and which answers end it. It refuses to let reporting fail a job: whatever
 //! happens here ends as a [`Delivery`] to be logged.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use url::Url;
@@ -19,13 +22,38 @@ use crate::job::Report;
 use crate::net::http::{Answer, HttpClient, HttpOptions, NetError};
 use crate::retry::{parse_retry_after, Schedule};
 
-/// Waits of about ½, 1, 2, 4, 8, 10 … s, a minute in all: a dispatcher that restarts is back by then.
-pub const SCHEDULE: Schedule = Schedule {
-    initial_ms: 500,
-    max_ms: 10_000,
-    max_attempts: 10,
-    budget_ms: 60_000,
-};
+const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
+
+/// How long reports are tried.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For `JS_RUNNING`, which the terminal status makes needless.
+    pub running: Schedule,
+    /// For the terminal status, if the job's token lives that long.
+    pub ended: Schedule,
+}
+
+impl Patience {
+    /// Waits of about ½, 1, 2, 4, 8 … s; `JS_RUNNING` for a minute, the terminal status for an hour.
+    pub const PROTOCOL: Patience = Patience {
+        running: Schedule {
+            initial_ms: 500,
+            max_ms: 10_000,
+            max_attempts: u32::MAX,
+            budget_ms: MINUTE_MS,
+        },
+        ended: Schedule {
+            initial_ms: 500,
+            max_ms: 30_000,
+            max_attempts: u32::MAX,
+            budget_ms: HOUR_MS,
+        },
+    };
+}
+
+/// After so many attempts, about a minute, a warning says that a report is still on its way.
+const SLOW_ATTEMPT: u32 = 8;
 
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -36,7 +64,7 @@ pub enum Delivery {
     Nothing,
     /// The dispatcher has it.
     Delivered,
-    /// Nobody takes reports there (404, 405, 501). Said once an origin: `first`.
+    /// Nobody takes reports at an address of our own making (404, 405, 501). Said once an origin: `first`.
     Unsupported {
         /// The first time for this origin: worth a warning.
         first: bool,
@@ -51,11 +79,10 @@ pub enum Delivery {
 }
 
 /// The connections and the memory that all jobs of one agent share.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct StatusClient {
     http: OnceLock<HttpClient>,
-    /// Origins that were warned about once.
-    warned: Mutex<HashSet<String>>,
+    patience: Patience,
     /// Origins that take no reports at all, learnt from a URL of our own making.
     unsupported: Mutex<HashSet<String>>,
     abandoned: CancellationToken,
@@ -68,28 +95,23 @@ pub struct Destination {
     pub url: Url,
     /// What authorises the report.
     pub bearer: Secret<String>,
-    /// Whether the dispatcher named the URL. It then takes reports, and a 404 is about this job alone.
+    /// Whether the dispatcher named the URL. Reports are taken there, and any answer but 2xx, 409 and 410 may be a
+    /// proxy's.
     pub named: bool,
+    /// How long the job's token could live, which bounds how long a terminal status is tried. Milliseconds.
+    pub token_life_ms: u64,
 }
 
 /// The reports of one job, latest last.
 #[derive(Debug)]
 pub struct JobStatus {
     to: Destination,
-    waiting: Mutex<Waiting>,
+    next: Mutex<Option<Report>>,
+    abandoned: AtomicBool,
+    /// Rung when another report takes the place of the one that is being tried.
+    replaced: Notify,
     /// One at a time, so that reports arrive in order.
     turn: tokio::sync::Mutex<()>,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    next: Option<Report>,
-    refused: bool,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // No code panics while it holds one of these, and a set or an option is whole at any time.
-    mutex.lock()
 }
 
 impl JobStatus {
@@ -97,14 +119,17 @@ impl JobStatus {
     pub fn new(to: Destination) -> Self {
         JobStatus {
             to,
-            waiting: Mutex::default(),
+            next: Mutex::default(),
+            abandoned: AtomicBool::new(false),
+            replaced: Notify::new(),
             turn: tokio::sync::Mutex::default(),
         }
     }
 
     /// Puts a report in line. A terminal one takes the place of a `JS_RUNNING` that did not get through yet.
     pub fn push(&self, report: Report) {
-        lock(&self.waiting).next = Some(report);
+        *self.next.lock() = Some(report);
+        self.replaced.notify_waiters();
     }
 
     /// Whether nothing is in line any more.
@@ -113,23 +138,28 @@ impl JobStatus {
     }
 
     fn next(&self) -> Option<Report> {
-        let waiting = lock(&self.waiting);
-        waiting.next.clone().filter(|_| !waiting.refused)
+        let next = self.next.lock().clone();
+        next.filter(|_| !self.abandoned.load(Ordering::Acquire))
     }
 
     /// Takes a report out of the line unless another one took its place meanwhile.
     fn done(&self, report: &Report) {
-        let mut waiting = lock(&self.waiting);
-        if waiting.next.as_ref() == Some(report) {
-            waiting.next = None;
+        let mut next = self.next.lock();
+        if next.as_ref() == Some(report) {
+            *next = None;
         }
     }
 }
 
 impl StatusClient {
     /// A client that has not connected to anything.
-    pub fn new() -> Self {
-        StatusClient::default()
+    pub fn new(patience: Patience) -> Self {
+        StatusClient {
+            http: OnceLock::new(),
+            patience,
+            unsupported: Mutex::default(),
+            abandoned: CancellationToken::new(),
+        }
     }
 
     /// Gives up every report that is not through yet, now and later.
@@ -152,7 +182,7 @@ impl StatusClient {
             delivery = work => delivery,
             () = self.abandoned.cancelled() => {
                 let left = job.next().is_some();
-                lock(&job.waiting).refused = true;
+                job.abandoned.store(true, Ordering::Release);
                 if left { gave_up("the agent closed before the report got through") } else { Delivery::Nothing }
             }
         }
@@ -160,41 +190,63 @@ impl StatusClient {
 
     /// Tries one report by the schedule. `None` = another report took its place.
     async fn deliver(&self, job: &JobStatus, report: &Report) -> Option<Delivery> {
-        let origin = job.to.url.origin().ascii_serialization();
-        if !job.to.named && lock(&self.unsupported).contains(&origin) {
-            job.done(report);
-            return Some(Delivery::Unsupported {
-                first: false,
-                status: 404,
-            });
-        }
+        let schedule = self.schedule(job, report);
         let began = Instant::now();
         let mut attempt = 0;
         loop {
+            if let Some(unsupported) = self.unsupported(job, None) {
+                job.done(report);
+                return Some(unsupported);
+            }
             attempt += 1;
-            let answer = self.attempt(job, report).await;
-            let (reason, retry_after_ms) = match judge(&answer) {
-                Judgement::Stored => {
-                    job.done(report);
-                    return Some(Delivery::Delivered);
-                }
-                Judgement::Unsupported(status) => return Some(self.refused(job, origin, status)),
-                Judgement::Refused(reason) => {
-                    job.done(report);
-                    return Some(gave_up(reason));
-                }
-                Judgement::Again(reason, retry_after_ms) => (reason, retry_after_ms),
-            };
+            let (reason, retry_after_ms) =
+                match judge(&self.attempt(job, report).await, job.to.named) {
+                    Judgement::Stored => {
+                        job.done(report);
+                        return Some(Delivery::Delivered);
+                    }
+                    Judgement::Unsupported(status) => {
+                        job.done(report);
+                        return self.unsupported(job, Some(status));
+                    }
+                    Judgement::Refused(reason) => {
+                        job.done(report);
+                        return Some(gave_up(reason));
+                    }
+                    Judgement::Again(reason, retry_after_ms) => (reason, retry_after_ms),
+                };
+            if attempt == SLOW_ATTEMPT && report.is_terminal() {
+                tracing::warn!(
+                    reason,
+                    attempt,
+                    "a job status does not get through; it is tried on"
+                );
+            }
+            let replaced = job.replaced.notified();
+            if job.next().as_ref() != Some(report) {
+                return None;
+            }
             let elapsed = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let Some(wait) = SCHEDULE.next_wait(attempt, elapsed, retry_after_ms, Some(random()))
+            let Some(wait) = schedule.next_wait(attempt, elapsed, retry_after_ms, Some(random()))
             else {
                 job.done(report);
                 return Some(gave_up(format!("{reason}, after {attempt} attempts")));
             };
-            tokio::time::sleep(Duration::from_millis(wait)).await;
-            if job.next().as_ref() != Some(report) {
-                return None;
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = replaced => return None,
             }
+        }
+    }
+
+    fn schedule(&self, job: &JobStatus, report: &Report) -> Schedule {
+        if !report.is_terminal() {
+            return self.patience.running;
+        }
+        let ended = self.patience.ended;
+        Schedule {
+            budget_ms: ended.budget_ms.min(job.to.token_life_ms.max(MINUTE_MS)),
+            ..ended
         }
     }
 
@@ -216,13 +268,20 @@ impl StatusClient {
         Ok(self.http.get_or_init(|| http))
     }
 
-    fn refused(&self, job: &JobStatus, origin: String, status: u16) -> Delivery {
-        lock(&job.waiting).refused = true;
-        if !job.to.named || status != 404 {
-            lock(&self.unsupported).insert(origin.clone());
+    /// What is known, or learnt now by a status, of an address that the dispatcher did not name.
+    fn unsupported(&self, job: &JobStatus, learnt: Option<u16>) -> Option<Delivery> {
+        if job.to.named {
+            return None;
         }
-        let first = lock(&self.warned).insert(origin);
-        Delivery::Unsupported { first, status }
+        let origin = job.to.url.origin().ascii_serialization();
+        let mut unsupported = self.unsupported.lock();
+        let first = match learnt {
+            Some(_) => unsupported.insert(origin),
+            None if unsupported.contains(&origin) => false,
+            None => return None,
+        };
+        let status = learnt.unwrap_or(404);
+        Some(Delivery::Unsupported { first, status })
     }
 }
 
@@ -234,7 +293,7 @@ enum Judgement {
 }
 
 /// What an answer means for a report. A redirect is never followed: the bearer is for this address alone.
-fn judge(answer: &Result<Answer, NetError>) -> Judgement {
+fn judge(answer: &Result<Answer, NetError>, named: bool) -> Judgement {
     let answer = match answer {
         Ok(answer) => answer,
         Err(error) if error.retryable() => return Judgement::Again(error.to_string(), None),
@@ -243,8 +302,10 @@ fn judge(answer: &Result<Answer, NetError>) -> Judgement {
     let status = answer.status;
     match status {
         200..=299 => Judgement::Stored,
-        404 | 405 | 501 => Judgement::Unsupported(status),
-        408 | 425 | 429 | 500..=599 => {
+        409 => Judgement::Refused("the dispatcher has another result for this job".to_owned()),
+        410 => Judgement::Refused("the dispatcher takes no reports of this job".to_owned()),
+        404 | 405 | 501 if !named => Judgement::Unsupported(status),
+        _ if named || matches!(status, 408 | 425 | 429 | 500..) => {
             let asked = answer.retry_after.as_deref();
             let now = SystemClock.now_ms();
             Judgement::Again(
@@ -252,7 +313,6 @@ fn judge(answer: &Result<Answer, NetError>) -> Judgement {
                 asked.and_then(|value| parse_retry_after(value, now)),
             )
         }
-        409 => Judgement::Refused("the dispatcher has another result for this job".to_owned()),
         _ => Judgement::Refused(format!("status {status}")),
     }
 }
