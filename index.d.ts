@@ -418,6 +418,9 @@ export declare function preloadEngine(): void
  */
 export declare function readInferenceFault(status: number | undefined | null, body: string): InferenceFault
 
+/** Makes a text of others fit to be logged: without tokens and secrets, on one line, at most 1 KiB. */
+export declare function redact(text: string): string
+
 /** What the sample rates of sources and streams are multiples of. */
 export declare const SAMPLE_RATE_STEP: number
 

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, listenToLogs, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, readInferenceFault, SAMPLE_RATE_STEP, setAudioReceiver, setEngineDirectory, setLogLevel, takeLogs } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, listenToLogs, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, readInferenceFault, redact, SAMPLE_RATE_STEP, setAudioReceiver, setEngineDirectory, setLogLevel, takeLogs } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -796,6 +796,7 @@ export { nativeWebhookVerifier }
 export { openEngineHandles }
 export { preloadEngine }
 export { readInferenceFault }
+export { redact }
 export { SAMPLE_RATE_STEP }
 export { setAudioReceiver }
 export { setEngineDirectory }

@@ -145,7 +145,7 @@ async function cargoDeny() {
 }
 
 /** Folders with a package.json of their own that only tests use: one npm install each. */
-const FIXTURES = ['__test__/ai6', '__test__/ai7']
+const FIXTURES = ['__test__/ai6', '__test__/ai7', '__test__/ts7']
 
 async function fixtures() {
   for (const folder of FIXTURES) await npmInstall(`fixture-${folder.replaceAll('/', '-')}`, folder)

@@ -3,19 +3,21 @@
 import './base/core-log.js'
 
 export { type Agent, createAgent } from './agent/agent.js'
-export type {
-  Job,
-  JobAbortReason,
-  JobEventMap,
-  JobResult,
-  JobStatus,
-  JoinedRoom,
-  ShutdownFunction,
+export {
+  currentJob,
+  type Job,
+  type JobEndReason,
+  type JobEventMap,
+  type JobResult,
+  type JobStatus,
+  type JoinedRoom,
+  type ShutdownFunction,
 } from './agent/job.js'
 export type { JobInfo, JobParticipant, JobRoom, JobType } from './agent/job-info.js'
 export type { AcceptOptions, JobRequest } from './agent/job-request.js'
 export type { NodeHandler } from './agent/node-http.js'
 export type { AgentOptions, AgentSecret, AgentSecrets } from './agent/options.js'
+export type { WaitForParticipantOptions } from './agent/participants.js'
 export type { AgentEventMap } from './agent/receiver.js'
 export type { WaitOptions } from './base/abort.js'
 export {
@@ -43,40 +45,6 @@ export type {
   DispatcherOptions,
   DispatcherRetryOptions,
 } from './dispatcher/options.js'
-export {
-  createHeaderHooks,
-  encodeHeaderValue,
-  type HeaderHook,
-  type HeaderHookContext,
-  type HeaderHookEvent,
-  type HeaderHookOptions,
-  type HeaderHookResult,
-  type HeaderHooks,
-  type HeaderHooksOptions,
-  type HeaderInput,
-  type HeaderScope,
-  type HeaderTarget,
-  type HeaderTurn,
-  type HeaderTurnContext,
-  type InferenceCallOptions,
-  type InferenceFetch,
-  type InferenceFetchOptions,
-  type InferenceHeadersOptions,
-  type InferenceJob,
-  type InferencePriority,
-  type InferenceQuota,
-  type InferenceRequestInit,
-  type InferenceResponse,
-  type InferenceRetryOptions,
-  type InferenceRoom,
-  type InferenceSocket,
-  type InferenceSocketEnd,
-  type InferenceSocketOptions,
-  inferenceFetch,
-  inferenceHeaders,
-  inferenceSocket,
-  turnHeaders,
-} from './inference.js'
 export { AudioFrame, type AudioFrameLike } from './room/audio-frame.js'
 export { AudioSource } from './room/audio-source.js'
 export { AudioStream, type AudioStreamOptions } from './room/audio-stream.js'

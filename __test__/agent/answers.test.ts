@@ -123,7 +123,7 @@ describe.each(DOORS)('through $name', ({ open }) => {
   test('S1-11 the same job id for two participants is two jobs', async () => {
     const jobs: string[] = []
     const { agent, door } = await agentBehindDoor()
-    agent.on('job', (job) => jobs.push(job.participant?.sid ?? ''))
+    agent.on('job', (job) => jobs.push(job.info.participant?.sid ?? ''))
     const body = await jobBody({ job_type: 'JT_PARTICIPANT' })
     for (const sid of ['PA_1', 'PA_2']) {
       await post(door, sign({ ...body, participant: { sid, identity: `caller-${sid}` } }))

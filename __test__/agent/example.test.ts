@@ -84,12 +84,14 @@ test('the echo agent is done when its caller leaves', async () => {
   expect(desk.of(id)).toEqual(['JS_RUNNING', 'JS_SUCCESS'])
 })
 
-test('at SIGTERM it ends its calls and exits by itself', async () => {
+test('at SIGTERM it ends after its calls and exits by itself', async () => {
   const before = desk.reports.length
-  const { id } = await call()
+  const { id, room } = await call()
   await desk.count(before + 1)
   const exited = once(agent, 'exit')
+  await using peer = await Peer.join(server.url, await server.token('caller', room))
   agent.kill('SIGTERM')
+  await peer.call('publishData', { text: 'bye' })
   expect(await exited).toEqual([0, null])
   expect(desk.of(id)).toEqual(['JS_RUNNING', 'JS_SUCCESS'])
 })

@@ -3,7 +3,7 @@
 
 import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { currentJob } from '../../ts/agent/job.js'
+import { currentJob } from '../../ts/index.js'
 import { post } from '../support/doors.js'
 import { ended, JobBench, running } from '../support/job-bench.js'
 import type { CapturedLogs } from '../support/logs.js'
@@ -41,7 +41,7 @@ describe('a job', () => {
     const { id, webhook: job } = await webhook()
     const end = ended(agent)
     expect((await post(door, job)).status).toBe(200)
-    expect((await end).result).toEqual({ status: 'JS_SUCCESS' })
+    expect((await end).result).toEqual({ status: 'success' })
     expect(seen).toEqual(['entry: pending, 0 reports', 'connected: true, agent-1', 'reported: JS_RUNNING, running'])
     expect(desk.of(id)).toEqual(['JS_RUNNING', 'JS_SUCCESS'])
     const bearers = desk.reports.filter((report) => report.path.includes(id)).map((report) => report.bearer)
@@ -76,7 +76,7 @@ describe('a job', () => {
     const end = ended(agent)
     await post(door, job)
     expect((await end).result).toMatchObject({
-      status: 'JS_FAILED',
+      status: 'failed',
       error: expect.stringContaining('ROOM_CONNECT_FAILED'),
     })
     expect(desk.of(id)).toEqual(['JS_FAILED'])
@@ -95,7 +95,7 @@ describe('a job', () => {
     const { id, webhook: given } = await webhook()
     const end = ended(agent)
     await post(door, given)
-    expect((await end).result).toEqual({ status: 'JS_FAILED', error: 'Error: no luck with [redacted] and [redacted]' })
+    expect((await end).result).toEqual({ status: 'failed', error: 'Error: no luck with [redacted] and [redacted]' })
     expect(desk.of(id).at(-1)).toBe('JS_FAILED')
     expect(logs.matching('error', { jobId: id })).toHaveLength(1)
   })
@@ -113,7 +113,7 @@ describe('a job', () => {
     const end = ended(agent)
     await running(agent, door, given)
     await server.rooms.deleteRoom(room)
-    expect((await end).result).toEqual({ status: 'JS_SUCCESS' })
+    expect((await end).result).toEqual({ status: 'success' })
     expect(desk.of(id)).toEqual(['JS_RUNNING', 'JS_SUCCESS'])
   })
 
@@ -129,7 +129,7 @@ describe('a job', () => {
     const end = ended(agent)
     await running(agent, door, given)
     await using _peer = await Peer.join(server.url, await server.token('agent-1', room))
-    expect((await end).result).toEqual({ status: 'JS_FAILED', error: 'the room was lost: DUPLICATE_IDENTITY' })
+    expect((await end).result).toEqual({ status: 'failed', error: 'the room was lost: DUPLICATE_IDENTITY' })
   })
 
   test('that takes longer than jobTimeoutMs has failed, even if entry never returns', async () => {
@@ -141,7 +141,7 @@ describe('a job', () => {
     const { id, webhook: job } = await webhook()
     const end = ended(agent)
     await post(door, job)
-    expect((await end).result).toMatchObject({ status: 'JS_FAILED', error: expect.stringContaining('out of time') })
+    expect((await end).result).toMatchObject({ status: 'failed', error: expect.stringContaining('out of time') })
     expect(desk.of(id)).toEqual(['JS_FAILED'])
   })
 
@@ -169,7 +169,7 @@ describe('a job', () => {
     const { webhook: job } = await webhook()
     const end = ended(agent)
     await post(door, job)
-    expect((await end).result).toEqual({ status: 'JS_SUCCESS' })
+    expect((await end).result).toEqual({ status: 'success' })
     expect(order).toEqual(['ended, connected: true, true', 'left after JS_SUCCESS'])
     expect(errors).toEqual([expect.objectContaining({ message: 'a broken goodbye' })])
   })

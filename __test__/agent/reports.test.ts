@@ -73,7 +73,7 @@ describe('status', () => {
       const { id, webhook: job } = await webhook({ status_url: undefined, status_token: undefined })
       const end = ended(agent)
       await post(door, job)
-      expect((await end).result).toEqual({ status: 'JS_SUCCESS' })
+      expect((await end).result).toEqual({ status: 'success' })
       expect(desk.of(id)).toEqual([])
       expect(logs.matching('warn', { status: 404 })).toHaveLength(1)
       expect(round).toBeLessThan(3)

@@ -19,7 +19,7 @@ const COMPLAIN = `
     const socket = await roomhook.inferenceSocket({ service: 'stt', baseURL: args.url, ...keys, closeTimeoutMs: 20 })
     await socket.close()
   }`
-const built = resolve(import.meta.dirname, '../../dist/index.js')
+const built = ['index', 'inference'].map((entry) => resolve(import.meta.dirname, `../../dist/${entry}.js`))
 
 let rude: RudeServer
 
@@ -116,7 +116,8 @@ describe('the end', () => {
       import { Worker } from 'node:worker_threads'
       const source = (name) => \`(async () => {
         const { parentPort } = await import('node:worker_threads')
-        const roomhook = await import(\${JSON.stringify(args.built)})
+        const [root, inference] = \${JSON.stringify(args.built)}
+        const roomhook = { ...(await import(root)), ...(await import(inference)) }
         const args = \${JSON.stringify(args)}
         roomhook.setLogger({ level: 'debug', sink: ({ message }) => parentPort.postMessage('\${name}: ' + message) })
         \${args.complain}

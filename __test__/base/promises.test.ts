@@ -2,7 +2,7 @@
 
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ConfigError } from '../../ts/base/errors.js'
-import { Happening, harmless } from '../../ts/base/promises.js'
+import { Happening, handOut, harmless } from '../../ts/base/promises.js'
 import { CapturedLogs } from '../support/logs.js'
 
 const unseen: unknown[] = []
@@ -40,9 +40,9 @@ test('F-R5: a rejection that nobody awaits ends no process, and is told without 
   using logs = new CapturedLogs()
   void new Caller().fail('', '')
   void new Caller()[Symbol.asyncDispose]()
-  await logs.until('a call failed')
+  await logs.until('a call failed, and nobody awaited its promise')
   await new Promise((resolve) => setImmediate(resolve))
-  expect(logs.matching('debug', { call: 'Caller.fail', code: 'CONFIG_INVALID' })).toHaveLength(1)
+  expect(logs.matching('warn', { call: 'Caller.fail', code: 'CONFIG_INVALID' })).toHaveLength(1)
   expect(logs.text()).not.toContain('the secret message')
 })
 
@@ -80,4 +80,23 @@ test('a signal ends one wait and no other', async () => {
   await expect(mine).rejects.toMatchObject({ code: 'ABORTED' })
   happening.happened('now')
   expect(await other).toBe('now')
+})
+
+test('one that is awaited, in whatever way, is told to whoever awaits it and to nobody else', async () => {
+  using logs = new CapturedLogs()
+  const failing = () => handOut(Promise.reject(new Error('no luck')))
+  await expect(failing()).rejects.toThrow('no luck')
+  await expect(failing().catch((error: Error) => error.message)).resolves.toBe('no luck')
+  await expect(Promise.race([failing()])).rejects.toThrow('no luck')
+  const settled = await Promise.allSettled([failing(), handOut(Promise.resolve(5))])
+  expect(settled.map(({ status }) => status)).toEqual(['rejected', 'fulfilled'])
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  expect(logs.records).toEqual([])
+})
+
+test('whoever hands a promise out may hear of what nobody saw', async () => {
+  const heard: unknown[] = []
+  void handOut(Promise.reject('no luck'), (error) => heard.push(error))
+  await new Promise((resolve) => setImmediate(() => setImmediate(resolve)))
+  expect(heard).toEqual(['no luck'])
 })

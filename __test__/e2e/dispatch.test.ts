@@ -13,6 +13,7 @@ import {
   type DispatcherEventMap,
   type Job,
 } from '../../ts/index.js'
+import { CapturedLogs } from '../support/logs.js'
 import { Peer } from '../support/peer.js'
 import { LiveKitServer, roomName } from '../support/server.js'
 
@@ -74,7 +75,8 @@ test('a dispatch becomes a job in Express that joins the room, is heard by someb
   const [{ jobId }] = await running
   const [end] = await ended
   expect(end).toMatchObject({ jobId, status: 'JS_SUCCESS' })
-  expect(seen).toMatchObject({ id: jobId, dispatchId: id, type: 'JT_ROOM', metadata: '{"role":"greeter"}' })
+  expect(seen).toMatchObject({ id: jobId, type: 'JT_ROOM', metadata: '{"role":"greeter"}' })
+  expect(seen?.info.dispatchId).toBe(id)
   await caller.event('dataReceived')
 })
 
@@ -94,7 +96,8 @@ test('a job that one agent rejects is run by the next one', async () => {
   expect(ran).toEqual(['idle'])
 })
 
-test('a job that no endpoint can be reached for fails with the reason', async () => {
+test('a job that no endpoint can be reached for fails with the reason, F-R9: and says so where nobody listens', async () => {
+  using logs = new CapturedLogs()
   const name = roomName('greeter')
   await using dispatcher = await dispatch(name, `http://127.0.0.1:${await freeTcpPort()}/livekit/agent`)
   const ended = next(dispatcher, 'jobEnded')
@@ -102,6 +105,9 @@ test('a job that no endpoint can be reached for fails with the reason', async ()
   const [{ status, error }] = await ended
   expect(status).toBe('JS_FAILED')
   expect(error).toMatch(/^endpoint 1 did not take the job after 4 attempts: could not connect: /)
+  expect(logs.matching('warn', { attempts: 4 }).map(({ message }) => message)).toEqual([
+    'an endpoint did not take a job',
+  ])
 })
 
 test('a job whose entry throws fails with its message', async () => {

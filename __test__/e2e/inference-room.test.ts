@@ -2,7 +2,8 @@
 
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { inferenceFetch, inferenceHeaders, Room, SimulateScenarioKind } from '../../ts/index.js'
+import { Room, SimulateScenarioKind } from '../../ts/index.js'
+import { inferenceFetch, inferenceHeaders } from '../../ts/inference.js'
 import { startGateway } from '../support/gateway.js'
 import { LiveKitServer, roomName } from '../support/server.js'
 

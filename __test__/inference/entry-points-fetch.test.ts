@@ -2,7 +2,7 @@
 // attribution. The AI SDK's own ways are in entry-points.test.ts.
 
 import { expect, test } from 'vitest'
-import { createHeaderHooks, type InferenceFetch, inferenceFetch, turnHeaders } from '../../ts/index.js'
+import { createHeaderHooks, type InferenceFetch, inferenceFetch, turnHeaders } from '../../ts/inference.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { testJob } from '../support/inference-job.js'
 import { CapturedLogs } from '../support/logs.js'

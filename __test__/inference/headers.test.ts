@@ -3,7 +3,7 @@
 
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { inferenceHeaders, RoomhookError } from '../../ts/index.js'
+import { RoomhookError } from '../../ts/index.js'
 import { GatewayAccess } from '../../ts/inference/gateway.js'
 import { type HeaderEntry, mergeHeaders } from '../../ts/inference/headers.js'
 import { resultEntries } from '../../ts/inference/hook-result.js'
@@ -16,6 +16,7 @@ import {
 } from '../../ts/inference/metadata.js'
 import { checkName, checkOwnValue, checkValue, encodeHeaderValue, printableName } from '../../ts/inference/names.js'
 import { inferenceQuota } from '../../ts/inference/quota.js'
+import { inferenceHeaders } from '../../ts/inference.js'
 import { twinHeaders } from '../support/headers-twin.mjs'
 import { CapturedLogs } from '../support/logs.js'
 

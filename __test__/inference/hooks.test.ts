@@ -3,13 +3,8 @@
 
 import { createHmac } from 'node:crypto'
 import { describe, expect, test, vi } from 'vitest'
-import {
-  createHeaderHooks,
-  encodeHeaderValue,
-  type HeaderHookResult,
-  RoomhookError,
-  turnHeaders,
-} from '../../ts/index.js'
+import { RoomhookError } from '../../ts/index.js'
+import { createHeaderHooks, encodeHeaderValue, type HeaderHookResult, turnHeaders } from '../../ts/inference.js'
 import { CapturedLogs } from '../support/logs.js'
 
 /** A promise and its ends (Node 20 has no Promise.withResolvers). */

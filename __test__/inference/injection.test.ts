@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { afterEach, expect, test, vi } from 'vitest'
-import { createHeaderHooks, encodeHeaderValue, inferenceFetch, inferenceSocket } from '../../ts/index.js'
+import { createHeaderHooks, encodeHeaderValue, inferenceFetch, inferenceSocket } from '../../ts/inference.js'
 import { testJob } from '../support/inference-job.js'
 import { CapturedLogs } from '../support/logs.js'
 

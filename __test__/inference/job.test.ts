@@ -2,12 +2,12 @@
 
 import { describe, expect, test } from 'vitest'
 import { Job, type JobControls, runInJob } from '../../ts/agent/job.js'
-import { inferenceHeaders } from '../../ts/index.js'
+import { inferenceHeaders } from '../../ts/inference.js'
 import { Room } from '../../ts/room/room.js'
 
-function job(name: string, liveRoom?: unknown): Job {
+function job(name: string, room: unknown = new Room()): Job {
   const info = { id: `AJ_${name}`, dispatchId: '', type: 'JT_ROOM', agentName: '', metadata: '', attributes: {} }
-  const controls = { signal: new AbortController().signal, status: () => 'running', liveRoom }
+  const controls = { signal: new AbortController().signal, status: 'running', room }
   return new Job({ ...info, room: { sid: `RM_${name}`, name: 'r' } } as never, controls as unknown as JobControls)
 }
 
@@ -29,7 +29,7 @@ describe('a job', () => {
   })
 
   test('S0-03: a Room that never connected adds no agent id', () => {
-    expect(job('a', new Room()).inferenceHeaders()).toEqual({ 'User-Agent': expect.any(String), ...ids('a') })
+    expect(job('a').inferenceHeaders()).toEqual({ 'User-Agent': expect.any(String), ...ids('a') })
   })
 
   test('S0-16: inside entry functions the job is found by itself, and interleaved jobs never mix', async () => {

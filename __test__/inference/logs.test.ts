@@ -3,14 +3,8 @@
 // No marker may be in a log record or in the message of an error.
 
 import { afterEach, expect, test, vi } from 'vitest'
-import {
-  createHeaderHooks,
-  inferenceFetch,
-  inferenceHeaders,
-  inferenceSocket,
-  Room,
-  RoomhookError,
-} from '../../ts/index.js'
+import { Room, RoomhookError } from '../../ts/index.js'
+import { createHeaderHooks, inferenceFetch, inferenceHeaders, inferenceSocket } from '../../ts/inference.js'
 import { startGateway } from '../support/gateway.js'
 import { testJob } from '../support/inference-job.js'
 import { CapturedLogs } from '../support/logs.js'

@@ -3,9 +3,10 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 
-const built = resolve(import.meta.dirname, '../../dist/index.js')
+const dist = resolve(import.meta.dirname, '../../dist')
+const built = join(dist, 'index.js')
 
 /** A running program. */
 export interface Child {
@@ -18,7 +19,7 @@ export interface Child {
 }
 
 /**
- * Starts `source` as a module with `roomhook` (everything the package exports; not if `load` is false) and `args` in
+ * Starts `source` as a module with `roomhook` (everything that `roomhook` and `roomhook/inference` export; not if `load` is false) and `args` in
  * scope.
  */
 export function startChild(
@@ -28,7 +29,7 @@ export function startChild(
   { load = true }: { load?: boolean } = {},
 ): Child {
   if (!existsSync(built)) throw new Error('the package is not built: run `npm run build`')
-  const module = `${load ? `const roomhook = await import(${JSON.stringify(built)})` : ''}
+  const module = `${load ? `const roomhook = { ...(await import(${JSON.stringify(built)})), ...(await import(${JSON.stringify(join(dist, 'inference.js'))})) }` : ''}
 const args = ${JSON.stringify(args)}
 ${source}`
   const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '--eval', module], {

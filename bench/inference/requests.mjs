@@ -3,7 +3,7 @@
 
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { livekit, withHeaders } from '../../dist/ai.js'
-import { inferenceFetch } from '../../dist/index.js'
+import { inferenceFetch } from '../../dist/inference.js'
 import { alternate, median, pairedRatio } from '../lib.mjs'
 import { baseURL, keys, rest } from './context.mjs'
 

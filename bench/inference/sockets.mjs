@@ -4,7 +4,7 @@
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { WebSocket } from 'ws'
-import { inferenceSocket } from '../../dist/index.js'
+import { inferenceSocket } from '../../dist/inference.js'
 import { alternate, median, pairedRatio } from '../lib.mjs'
 import { baseURL, keys, rest } from './context.mjs'
 

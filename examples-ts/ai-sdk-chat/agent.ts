@@ -4,8 +4,9 @@
 import type { AddressInfo } from 'node:net'
 import { jsonSchema, type ModelMessage, stepCountIs, streamText, tool } from 'ai'
 import express from 'express'
-import { createAgent, createHeaderHooks, type JoinedRoom, type RemoteParticipant } from 'roomhook'
+import { createAgent, type JoinedRoom, type RemoteParticipant } from 'roomhook'
 import { livekit } from 'roomhook/ai'
+import { createHeaderHooks } from 'roomhook/inference'
 
 const model = livekit(process.env.MODEL ?? 'openai/gpt-5-mini')
 

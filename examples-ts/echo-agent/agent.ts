@@ -7,9 +7,9 @@ import {
   AudioSource,
   AudioStream,
   createAgent,
-  type JoinedRoom,
   LocalAudioTrack,
   type RemoteTrack,
+  type Room,
   TrackKind,
   TrackPublishOptions,
   TrackSource,
@@ -24,8 +24,7 @@ const agent = createAgent({
     request.accept({ metadata: '{"role":"echo"}' })
   },
   entry: async (job) => {
-    const room = await job.connect()
-    tell('connected')
+    const { room } = job
     room.on('trackSubscribed', async (track) => {
       if (track.kind === TrackKind.KIND_AUDIO) await echo(track, room)
     })
@@ -34,21 +33,23 @@ const agent = createAgent({
       tell('dataReceived')
       if (text === 'ping') {
         const pong = new TextEncoder().encode('pong')
-        await room.localParticipant.publishData(pong, { reliable: true, ...(topic === undefined ? {} : { topic }) })
+        await room.localParticipant?.publishData(pong, { reliable: true, topic })
       }
       if (text === 'bye') job.complete()
     })
     room.on('participantDisconnected', () => {
       if (room.remoteParticipants.size === 0) job.complete()
     })
+    await job.connect()
+    tell('connected')
     await room.closed // when entry returns, the job is done: JS_SUCCESS
   },
 })
 
-async function echo(track: RemoteTrack, room: JoinedRoom): Promise<void> {
+async function echo(track: RemoteTrack, room: Room): Promise<void> {
   const source = new AudioSource(RATE, 1)
   const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE })
-  await room.localParticipant.publishTrack(LocalAudioTrack.createAudioTrack('echo', source), options)
+  await room.localParticipant?.publishTrack(LocalAudioTrack.createAudioTrack('echo', source), options)
   room.once('disconnected', () => source.close()) // nobody listens any more: a full source would wait for ever
   try {
     for await (const frame of new AudioStream(track, RATE, 1)) {
@@ -75,7 +76,8 @@ const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1', () => {
   console.log(JSON.stringify({ port: (server.address() as AddressInfo).port }))
 })
 
+// Calls end by themselves, within the grace period of a deploy; what still runs then is ended.
 process.once('SIGTERM', async () => {
+  await agent.drain({ timeoutMs: Number(process.env.DRAIN_MS ?? 10_000) })
   server.close()
-  await agent.close() // leaves the rooms and reports the results
 })

@@ -4,7 +4,8 @@
 import { randomUUID } from 'node:crypto'
 import type { AddressInfo } from 'node:net'
 import express from 'express'
-import { createAgent, createHeaderHooks, encodeHeaderValue, inferenceFetch } from 'roomhook'
+import { createAgent } from 'roomhook'
+import { createHeaderHooks, encodeHeaderValue, inferenceFetch } from 'roomhook/inference'
 
 // The gateway sees keyed hashes of sender and session ids: the same for the same person, and no way back.
 const byHash = createHeaderHooks({ shareSender: true, hashKey: process.env.SENDER_HASH_KEY ?? randomUUID() })
@@ -69,7 +70,7 @@ const agent = createAgent({
     const room = await job.connect()
     const say = (text: string) =>
       room.localParticipant.publishData(new TextEncoder().encode(text), { reliable: true, topic: 'answer' })
-    const context = { agentId: job.agentName, sessionKey: job.room.sid, provider: 'livekit', modelId: model }
+    const context = { agentId: job.info.agentName, sessionKey: job.info.room.sid, provider: 'livekit', modelId: model }
     room.on('dataReceived', async (payload, participant, _kind, topic) => {
       if (topic !== 'chat' || participant === undefined) return
       const turn = { ...context, senderId: participant.identity, channel: 'room' }

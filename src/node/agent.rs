@@ -120,6 +120,12 @@ enum DeliveryText {
     GaveUp { reason: String },
 }
 
+/// Makes a text of others fit to be logged: without tokens and secrets, on one line, at most 1 KiB.
+#[napi(catch_unwind)]
+pub fn redact(text: String) -> String {
+    crate::job::redact(&text, &[])
+}
+
 /// The receiving end of the webhook protocol.
 #[napi]
 pub struct NativeAgent {

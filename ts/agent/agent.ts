@@ -14,10 +14,15 @@ export class Agent extends Receiver {
   readonly fetch = (request: Request): Promise<Response> => handleRequest(this, request)
 
   /**
-   * The handler for an Express route, or a listener for a `node:http` server. It reads the raw body by itself: mount
+   * The handler for an Express route. It reads the raw body by itself: mount
    * no body parser on its route, or one that keeps the bytes in `request.rawBody`.
    */
   express(): NodeHandler {
+    return nodeHandler(this)
+  }
+
+  /** The same for a `node:http` server: `createServer(agent.node())`. */
+  node(): NodeHandler {
     return nodeHandler(this)
   }
 }

@@ -5,16 +5,16 @@ import { ConfigError, JobError, RoomhookError } from '../base/errors.js'
 import { checkOptions, checkString, checkStrings, checkText } from '../base/options.js'
 import type { JobInfo } from './job-info.js'
 
-/** How a job is accepted. What is left out is the token's. */
+/** How a job is accepted. What is left out, or empty, is the token's. */
 export interface AcceptOptions {
   /** The identity to join with. It must be the token's, unless the request is an offer. Default: the token's. */
-  identity?: string
+  identity?: string | undefined
   /** The display name to join with. */
-  name?: string
+  name?: string | undefined
   /** The participant metadata to join with. */
-  metadata?: string
+  metadata?: string | undefined
   /** The participant attributes to join with. */
-  attributes?: Record<string, string>
+  attributes?: Record<string, string> | undefined
 }
 
 /** An agent's answer, as it crosses to the native core. */

@@ -1,16 +1,18 @@
 // Runs one accepted job: the entry function under supervision, the room it joins, the timers. The native machine
 // decides what happens when; this file tells it what happened and does what it says, in its order.
 
-import { checkSignal } from '../base/abort.js'
+import { checkSignal, within } from '../base/abort.js'
 import { ClosedError, JobError, RoomhookError } from '../base/errors.js'
 import { log } from '../base/log.js'
 import { checkFunction, invalid } from '../base/options.js'
+import { handOut } from '../base/promises.js'
 import type { RoomOptions } from '../room/options.js'
+import type { RemoteParticipant } from '../room/participant.js'
 import { Room } from '../room/room.js'
 import {
   Job,
-  type JobAbortReason,
   type JobControls,
+  type JobEndReason,
   type JobResult,
   type JobStatus,
   type JoinedRoom,
@@ -19,10 +21,12 @@ import {
 } from './job.js'
 import type { JobInfo } from './job-info.js'
 import type { AcceptOptions } from './job-request.js'
+import { type WaitForParticipantOptions, waitForParticipant } from './participants.js'
 
 /** One thing to do, as the native machine says it. */
 export type Step =
-  | { do: 'abort'; reason: JobAbortReason; because: string }
+  | { do: 'warn'; what: string }
+  | { do: 'abort'; reason: JobEndReason; because: string }
   | { do: 'windDown' }
   | { do: 'report'; status: string }
   | { do: 'leave' }
@@ -73,8 +77,7 @@ export class JobRunner implements JobControls {
   readonly job: Job
   /** Resolves when the job is over, its last report is through or given up, and its room is left. Never rejects. */
   readonly done: Promise<void>
-  /** The room it joined, connected or not any more. */
-  liveRoom: Room | undefined
+  readonly room = new Room()
   readonly #host: RunnerHost
   readonly #ticket: Ticket
   readonly #abort = new AbortController()
@@ -82,6 +85,7 @@ export class JobRunner implements JobControls {
   readonly #queue: Step[] = []
   #performing = false
   #status: JobStatus = 'pending'
+  #endReason: JobEndReason | undefined
   #connecting = false
   #timer: NodeJS.Timeout | undefined
   #reporting: Promise<unknown> = Promise.resolve()
@@ -92,6 +96,8 @@ export class JobRunner implements JobControls {
     this.#host = host
     this.#ticket = ticket
     this.job = new Job(info, this)
+    this.room.belongsTo((error) => this.failed(error))
+    this.room.on('disconnected', (reason) => this.send({ roomDisconnected: reason }))
     this.done = new Promise((resolve) => {
       this.#resolveDone = resolve
     })
@@ -101,8 +107,12 @@ export class JobRunner implements JobControls {
     return this.#abort.signal
   }
 
-  status(): JobStatus {
+  get status(): JobStatus {
     return this.#status
+  }
+
+  get endReason(): JobEndReason | undefined {
+    return this.#endReason
   }
 
   /** Runs the entry function to its end. */
@@ -115,8 +125,13 @@ export class JobRunner implements JobControls {
     } catch (error) {
       const becauseEnding = this.#becauseEnding(error)
       this.send({ entryThrew: { reason: describe(error), becauseEnding } })
-      if (!becauseEnding) this.#host.failed(error, this.job)
+      if (!becauseEnding) this.failed(error)
     }
+  }
+
+  /** Something of the user's failed: the agent hears of it. */
+  failed(error: unknown): void {
+    this.#host.failed(error, this.job)
   }
 
   /** Ends the job because the agent closes. */
@@ -124,7 +139,17 @@ export class JobRunner implements JobControls {
     this.send({ closing: { withinMs } })
   }
 
-  async connect(options?: RoomOptions): Promise<JoinedRoom> {
+  connect(options?: RoomOptions): Promise<JoinedRoom> {
+    return handOut(this.#connect(options), (error) => this.#unseen(error))
+  }
+
+  waitForParticipant(options?: WaitForParticipantOptions): Promise<RemoteParticipant> {
+    const { identity } = this.job.info.participant ?? {}
+    const waiting = waitForParticipant(this.room, options, { identity, signal: this.signal })
+    return handOut(waiting, (error) => this.#unseen(error))
+  }
+
+  async #connect(options?: RoomOptions): Promise<JoinedRoom> {
     if (options !== undefined && (typeof options !== 'object' || options === null)) {
       throw invalid('options', 'an object', options)
     }
@@ -132,11 +157,10 @@ export class JobRunner implements JobControls {
     if (this.signal.aborted) {
       throw new JobError('JOB_STATE_CONFLICT', 'the job is ending: its room cannot be joined any more')
     }
-    if (this.#connecting || this.liveRoom?.isConnected) {
-      throw new JobError('JOB_STATE_CONFLICT', 'the job has joined its room already: keep the Room that connect() gave')
+    const { room } = this
+    if (this.#connecting || room.isConnected) {
+      throw new JobError('JOB_STATE_CONFLICT', 'the job has joined its room already: it is job.room')
     }
-    const room = new Room()
-    room.on('disconnected', (reason) => this.send({ roomDisconnected: reason }))
     const signal = given === undefined ? this.signal : AbortSignal.any([this.signal, given])
     this.#connecting = true
     try {
@@ -147,9 +171,9 @@ export class JobRunner implements JobControls {
     } finally {
       this.#connecting = false
     }
-    this.liveRoom = room
     this.send('connected')
-    void this.#applyProfile(room)
+    await this.#applyProfile(room as JoinedRoom)
+    this.signal.throwIfAborted()
     return room as JoinedRoom
   }
 
@@ -189,7 +213,11 @@ export class JobRunner implements JobControls {
 
   #step(step: Step): void {
     switch (step.do) {
+      case 'warn':
+        log.warn(step.what, { jobId: this.job.id })
+        return
       case 'abort': {
+        this.#endReason = step.reason
         const details = { reason: step.reason }
         this.#abort.abort(new ClosedError('ABORTED', `the job is ending: ${step.because}`, { details }))
         return
@@ -211,17 +239,19 @@ export class JobRunner implements JobControls {
 
   #running(): void {
     this.#status = 'running'
-    this.job.announce('running')
+    // A macrotask later, as all events: `connect` gives the room to entry before a listener can end the job.
+    setImmediate(() => this.job.announce('running'))
   }
 
   #finish(result: JobResult): void {
-    this.#status = result.status === 'JS_SUCCESS' ? 'success' : 'failed'
+    this.#status = result.status
     clearTimeout(this.#timer)
-    void Promise.allSettled([this.#reporting, this.#leaving]).then(() => {
+    const ended = (): void => {
       this.job.announce('ended', result)
       this.#host.ended(this.job, result)
       this.#resolveDone()
-    })
+    }
+    void Promise.allSettled([this.#reporting, this.#leaving]).then(() => setImmediate(ended))
   }
 
   #wakeIn(wakeInMs: number | undefined): void {
@@ -237,31 +267,24 @@ export class JobRunner implements JobControls {
   }
 
   async #shutDown(run: ShutdownFunction): Promise<void> {
-    const { reason } = (this.signal.reason as ClosedError).details as { reason: JobAbortReason }
     try {
-      await runInJob(this.job, () => run(reason))
+      await runInJob(this.job, () => run(this.#endReason ?? 'ended'))
     } catch (error) {
-      this.#host.failed(error, this.job)
+      this.failed(error)
     }
   }
 
   async #leave(): Promise<void> {
-    const room = this.liveRoom
-    if (room === undefined) return
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, LEAVE_AFTER_MS)
-    })
-    await Promise.race([this.#reporting, late])
-    clearTimeout(timer)
+    await within(LEAVE_AFTER_MS, this.#reporting)
     try {
-      await room.disconnect()
+      await this.room.disconnect()
     } catch (error) {
-      this.#host.failed(error, this.job)
+      this.failed(error)
     }
   }
 
-  async #applyProfile(room: Room): Promise<void> {
+  /** What `accept()` gave. It failing is no reason not to be in the room. */
+  async #applyProfile({ localParticipant }: JoinedRoom): Promise<void> {
     const { canUpdateOwnMetadata, profile } = this.#ticket
     const { name, metadata, attributes } = profile
     if (name === undefined && metadata === undefined && attributes === undefined) return
@@ -273,12 +296,17 @@ export class JobRunner implements JobControls {
       return
     }
     try {
-      if (name !== undefined) await room.localParticipant?.updateName(name)
-      if (metadata !== undefined) await room.localParticipant?.updateMetadata(metadata)
-      if (attributes !== undefined) await room.localParticipant?.setAttributes(attributes)
+      if (name) await localParticipant.updateName(name)
+      if (metadata) await localParticipant.updateMetadata(metadata)
+      if (attributes !== undefined) await localParticipant.setAttributes(attributes)
     } catch (error) {
-      if (!this.signal.aborted) this.#host.failed(error, this.job)
+      this.#unseen(error)
     }
+  }
+
+  /** A failure that entry has not seen and will not see. */
+  #unseen(error: unknown): void {
+    if (!this.#becauseEnding(error)) this.failed(error)
   }
 
   /** Whether an error only says that the job was ending anyway. */

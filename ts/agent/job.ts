@@ -6,23 +6,25 @@ import { TypedEmitter } from '../base/events.js'
 import { type InferenceHeadersOptions, inferenceHeaders, setCurrentJobLookup } from '../inference/metadata.js'
 import type { LocalParticipant } from '../room/local-participant.js'
 import type { RoomOptions } from '../room/options.js'
+import type { RemoteParticipant } from '../room/participant.js'
 import type { Room } from '../room/room.js'
-import type { JobInfo, JobParticipant, JobRoom, JobType } from './job-info.js'
+import type { JobInfo, JobType } from './job-info.js'
+import type { WaitForParticipantOptions } from './participants.js'
 
 /** How a job fares. The last two are final. */
 export type JobStatus = 'pending' | 'running' | 'success' | 'failed'
 
-/** The one result of a job, as it is reported. */
+/** The one result of a job: reported as `JS_SUCCESS` or `JS_FAILED`. */
 export type JobResult =
-  | { readonly status: 'JS_SUCCESS' }
+  | { readonly status: 'success' }
   | {
-      readonly status: 'JS_FAILED'
+      readonly status: 'failed'
       /** Why; at most 1 KiB, without tokens. */
       readonly error: string
     }
 
-/** Why a job's signal was aborted: `signal.reason.details.reason`. */
-export type JobAbortReason = 'ended' | 'disconnected' | 'terminated' | 'closing' | 'timedOut'
+/** Why a job is ending, the first reason: `job.endReason`, and `signal.reason.details.reason`. */
+export type JobEndReason = 'ended' | 'disconnected' | 'terminated' | 'closing' | 'timedOut'
 
 /** The events of a `Job`. */
 export interface JobEventMap {
@@ -30,7 +32,7 @@ export interface JobEventMap {
   running: []
   /** The job is over; its room is left. */
   ended: [result: JobResult]
-  /** A listener failed. */
+  /** A listener failed. Without a listener the agent's `error` event tells it. */
   error: [error: unknown]
 }
 
@@ -38,17 +40,20 @@ export interface JobEventMap {
 export type JoinedRoom = Room & { localParticipant: LocalParticipant }
 
 /** What runs before the room is left. */
-export type ShutdownFunction = (reason: JobAbortReason) => void | Promise<void>
+export type ShutdownFunction = (reason: JobEndReason) => void | Promise<void>
 
 /** What a job can do; the runner does it. */
 export interface JobControls {
   readonly signal: AbortSignal
-  readonly liveRoom: Room | undefined
-  status(): JobStatus
+  readonly room: Room
+  readonly status: JobStatus
+  readonly endReason: JobEndReason | undefined
   connect(options?: RoomOptions): Promise<JoinedRoom>
+  waitForParticipant(options?: WaitForParticipantOptions): Promise<RemoteParticipant>
   complete(): void
   fail(reason: unknown): void
   onShutdown(run: ShutdownFunction): void
+  failed(error: unknown): void
 }
 
 const context = new AsyncLocalStorage<Job>()
@@ -57,42 +62,47 @@ const context = new AsyncLocalStorage<Job>()
  * A job that was accepted, as the entry function holds it. When the function returns, the job is a success; when it
  * throws, a failure.
  */
-export class Job extends TypedEmitter<JobEventMap> implements JobInfo {
-  /** `AJ_…`. */
-  readonly id: string
-  /** The agent dispatch it belongs to, `AD_…`; empty if the sender did not say. */
-  readonly dispatchId: string
-  /** What the job is for. */
-  readonly type: JobType
-  /** The agent name it was dispatched to; empty if the sender did not say. */
-  readonly agentName: string
-  /** The room, as it was when the job was created. */
-  readonly room: JobRoom
-  /** The participant the job is for; undefined for `JT_ROOM`. */
-  declare readonly participant?: JobParticipant
-  /** The dispatch's metadata, opaque; empty if none. */
-  readonly metadata: string
-  /** The dispatch's attributes. */
-  readonly attributes: Readonly<Record<string, string>>
+export class Job extends TypedEmitter<JobEventMap> {
+  /** What the job is about: its room and participant as the webhook described them, its dispatch, its agent name. */
+  readonly info: JobInfo
   readonly #controls: JobControls
 
   /** @internal */
   constructor(info: JobInfo, controls: JobControls) {
     super()
-    this.id = info.id
-    this.dispatchId = info.dispatchId
-    this.type = info.type
-    this.agentName = info.agentName
-    this.room = info.room
-    if (info.participant !== undefined) this.participant = info.participant
-    this.metadata = info.metadata
-    this.attributes = info.attributes
+    this.info = info
     this.#controls = controls
+    this.belongsTo((error) => controls.failed(error))
+  }
+
+  /** `AJ_…`. */
+  get id(): string {
+    return this.info.id
+  }
+
+  /** What the job is for. */
+  get type(): JobType {
+    return this.info.type
+  }
+
+  /** The dispatch's metadata, opaque; empty if none. */
+  get metadata(): string {
+    return this.info.metadata
+  }
+
+  /** The dispatch's attributes. */
+  get attributes(): Readonly<Record<string, string>> {
+    return this.info.attributes
+  }
+
+  /** The job's room. Attach its listeners first, then join it with `connect()`: nothing is missed. */
+  get room(): Room {
+    return this.#controls.room
   }
 
   /**
    * Aborted once the job is ending: its room is gone, it was terminated, the agent closes, its time is over, or it has
-   * its result. The reason is a `ClosedError` with code `ABORTED` and `details.reason`, a `JobAbortReason`.
+   * its result. The reason is a `ClosedError` with code `ABORTED` and `details.reason`, a `JobEndReason`.
    */
   get signal(): AbortSignal {
     return this.#controls.signal
@@ -100,12 +110,18 @@ export class Job extends TypedEmitter<JobEventMap> implements JobInfo {
 
   /** How the job fares. */
   get status(): JobStatus {
-    return this.#controls.status()
+    return this.#controls.status
+  }
+
+  /** Why the job is ending; undefined as long as it is not. */
+  get endReason(): JobEndReason | undefined {
+    return this.#controls.endReason
   }
 
   /**
-   * Joins the job's room with the job's token. `JS_RUNNING` is reported once it is connected. It can be tried again
-   * after it failed. The job's signal gives it up.
+   * Joins the job's room with the job's token; what `accept()` gave as name, metadata and attributes is set when it
+   * resolves, to `job.room`. `JS_RUNNING` is reported once it is connected. It can be tried again after it failed. The
+   * job's signal gives it up.
    *
    * @throws {JobError} `JOB_STATE_CONFLICT` if the job is ending or its room is joined already.
    * @throws {ConnectionError} `ROOM_CONNECT_FAILED`, `ENGINE_UNAVAILABLE`.
@@ -113,6 +129,17 @@ export class Job extends TypedEmitter<JobEventMap> implements JobInfo {
    */
   connect(options?: RoomOptions): Promise<JoinedRoom> {
     return this.#controls.connect(options)
+  }
+
+  /**
+   * A participant of the room: who is there already, else the next who joins. It can be called before `connect()`.
+   *
+   * @throws {ConfigError} `CONFIG_INVALID` for a wrong option.
+   * @throws {ConnectionError} `ROOM_DISCONNECTED` if the room is left meanwhile.
+   * @throws {ClosedError} `ABORTED` if the job ends, or the given signal aborts, meanwhile.
+   */
+  waitForParticipant(options?: WaitForParticipantOptions): Promise<RemoteParticipant> {
+    return this.#controls.waitForParticipant(options)
   }
 
   /**
@@ -154,22 +181,13 @@ export class Job extends TypedEmitter<JobEventMap> implements JobInfo {
     return inferenceHeaders(this, options)
   }
 
-  /** @internal The room it joined, connected or not any more. */
-  get liveRoom(): Room | undefined {
-    return this.#controls.liveRoom
-  }
-
   /** @internal */
   announce<K extends keyof JobEventMap>(event: K, ...args: JobEventMap[K]): void {
     this.deliver(event, ...args)
   }
 }
 
-/**
- * The job that the running code belongs to: inside an entry function and everything it awaits or starts.
- *
- * @internal
- */
+/** The job that the running code belongs to: inside an entry function and everything it awaits or starts. */
 export function currentJob(): Job | undefined {
   return context.getStore()
 }

@@ -1,5 +1,6 @@
 // The options of an agent: what they mean, what they are when left out, and what is refused.
 
+import { checkSignal } from '../base/abort.js'
 import { ConfigError } from '../base/errors.js'
 import type { native } from '../base/native.js'
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid } from '../base/options.js'
@@ -11,7 +12,7 @@ export interface AgentSecret {
   /** The secret: at least 16 bytes, better 32; `whsec_<base64>` means the decoded bytes. */
   secret: string
   /** Epoch milliseconds, or a Date, after which it no longer counts. Default: it counts for ever. */
-  notAfter?: number | Date
+  notAfter?: number | Date | undefined
 }
 
 /** One secret, or up to three while they are being rotated, newest first. */
@@ -24,40 +25,40 @@ export interface AgentOptions {
   /** Runs for each accepted job. When it returns, the job is a success; when it throws, a failure. */
   entry: (job: Job) => unknown
   /** Decides about each job with `request.accept()` or `request.reject()`. Default: every job is accepted. */
-  request?: (request: JobRequest) => unknown
+  request?: ((request: JobRequest) => unknown) | undefined
   /** The agent's name. A webhook for another name is refused. Default: any name is served. */
-  name?: string
+  name?: string | undefined
   /** Jobs at a time, 1 to 1000000; another one is answered `accepted: false`, "at capacity". Default: 100. */
-  maxJobs?: number
+  maxJobs?: number | undefined
   /** How long `request` may take, in milliseconds, 1 to 600000, and never longer than the sender waits. Default: 5000. */
-  decisionTimeoutMs?: number
+  decisionTimeoutMs?: number | undefined
   /** How long a job may take, in milliseconds, from 1; a longer one fails. Default: no limit. */
-  jobTimeoutMs?: number
+  jobTimeoutMs?: number | undefined
   /**
    * How long `entry` and the shutdown functions may take once the job is ending, in milliseconds, from 0. Then the
    * result is reported without them. Default: 30000.
    */
-  shutdownTimeoutMs?: number
+  shutdownTimeoutMs?: number | undefined
   /** Which headers carry the signature: LiveKit's, or those of Standard Webhooks. Default: `livekit`. */
-  scheme?: 'livekit' | 'standard'
+  scheme?: 'livekit' | 'standard' | undefined
   /** How far the signed timestamp may be off, in seconds, 1 to 86400, both ways. Default: 300. */
-  clockToleranceS?: number
+  clockToleranceS?: number | undefined
   /** Allows `ws:` and `http:` to other machines than this one. Default: false. */
-  allowInsecure?: boolean
+  allowInsecure?: boolean | undefined
   /** The only servers that are joined, by scheme, host and port. Default: any. */
-  allowedServerUrls?: readonly string[]
+  allowedServerUrls?: readonly string[] | undefined
   /**
    * Where job status goes, whatever the webhook says: `{statusUrl}/api/agents/jobs/{job_id}/status`. Default: the
    * webhook's `status_url`, else its `server_url`.
    */
-  statusUrl?: string
+  statusUrl?: string | undefined
   /** The largest request body, in bytes, 1 to 1073741824. Default: 2097152. */
-  maxBodyBytes?: number
+  maxBodyBytes?: number | undefined
   /**
    * How long a request's body may take to arrive, in milliseconds, 1 to 600000; a slower one is answered 408 and not read
    * further. Default: 10000.
    */
-  bodyTimeoutMs?: number
+  bodyTimeoutMs?: number | undefined
 }
 
 /** The options that stay in TypeScript, complete. */
@@ -158,8 +159,23 @@ function whole(value: unknown, name: string, min: number, max: number): number {
   return checkInteger(value, `options.${name}`, min, max)
 }
 
+/** Where the timers of Node wrap. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1
+
 /** Checks the options of `close`. */
-export function closeTimeout(options: { timeoutMs?: number } | undefined): number {
+export function checkClose(options: { timeoutMs?: number | undefined } | undefined): number {
   const { timeoutMs = 10_000 } = checkOptions(options, 'options', ['timeoutMs'])
-  return whole(timeoutMs, 'timeoutMs', 0, YEAR_MS)
+  return whole(timeoutMs, 'timeoutMs', 0, LONGEST_TIMER_MS)
+}
+
+/** Checks the options of `drain`. */
+export function checkDrain(options: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined } | undefined): {
+  timeoutMs: number | undefined
+  signal: AbortSignal | undefined
+} {
+  const { timeoutMs, signal } = checkOptions(options, 'options', ['timeoutMs', 'signal'])
+  return {
+    timeoutMs: timeoutMs === undefined ? undefined : whole(timeoutMs, 'timeoutMs', 0, LONGEST_TIMER_MS),
+    signal: checkSignal(signal, 'options.signal'),
+  }
 }

@@ -1,12 +1,14 @@
 // The receiving agent without HTTP: header lines and bytes go in, an answer comes out, and accepted jobs run under
 // supervision. Admission, the first answer and each job's course are decided in the native core.
 
+import { within, withSignal } from '../base/abort.js'
 import { WebhookError } from '../base/errors.js'
 import { TypedEmitter } from '../base/events.js'
-import { log } from '../base/log.js'
+import { LoggedError, log } from '../base/log.js'
 import { awaitNative, callNative, native } from '../base/native.js'
+import { handOut } from '../base/promises.js'
 import { preloadEngine } from '../room/engine.js'
-import type { Job, JobResult } from './job.js'
+import { Job, type JobResult } from './job.js'
 import { jobInfo, readJob, type WireJob } from './job-info.js'
 import { ask, type Decision } from './job-request.js'
 import { JobRunner, type Steps } from './job-runner.js'
@@ -14,7 +16,8 @@ import {
   type AgentOptions,
   type AgentSecrets,
   type CompleteOptions,
-  closeTimeout,
+  checkClose,
+  checkDrain,
   completeOptions,
   completeSecrets,
 } from './options.js'
@@ -25,7 +28,10 @@ export interface AgentEventMap {
   job: [job: Job]
   /** A job is over: its result is reported, its room is left. */
   jobEnded: [job: Job, result: JobResult]
-  /** A user function or a connection failed. Logged instead when nobody listens. */
+  /**
+   * Something of yours failed: `request`, `entry`, a shutdown function, or a listener of the agent, of a job or of a job's
+   * room that has no `error` listener of its own. Logged instead when nobody listens: name, redacted message and stack.
+   */
   error: [error: unknown, job?: Job]
 }
 
@@ -76,6 +82,8 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
   readonly #deciding = new Map<number, Deciding>()
   readonly #runners = new Map<number, JobRunner>()
   readonly #refusals = new Map<string, { at: number; leftOut: number }>()
+  #taking = true
+  #drained: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
   /** @internal */
@@ -105,6 +113,21 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
   }
 
   /**
+   * Takes no more jobs, lets those that run end by themselves, and closes. New jobs are answered 503, so that the
+   * dispatcher asks again and meets a successor; keep the HTTP server open until it resolves. Repeating it gives the first
+   * one's promise.
+   *
+   * @param options.timeoutMs Jobs that still run after so many milliseconds are ended, as `close()` does. Default: never.
+   * @param options.signal Ends them when it aborts. Default: none.
+   * @throws {ClosedError} `ABORTED` by the signal, once it is closed.
+   */
+  drain(options?: { timeoutMs?: number | undefined; signal?: AbortSignal | undefined }): Promise<void> {
+    const { timeoutMs, signal } = checkDrain(options)
+    this.#drained ??= handOut(this.#drain(timeoutMs, signal))
+    return this.#drained
+  }
+
+  /**
    * Takes no more jobs and ends those that run: their signals are aborted, their shutdown functions run, their rooms
    * are left, their results are reported. Repeating it gives the first one's promise.
    *
@@ -113,9 +136,9 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
    *
    * @param options.timeoutMs After so many milliseconds it resolves whatever is left. Default: 10000.
    */
-  close(options?: { timeoutMs?: number }): Promise<void> {
-    const timeoutMs = closeTimeout(options)
-    this.#closed ??= this.#close(timeoutMs)
+  close(options?: { timeoutMs?: number | undefined }): Promise<void> {
+    const timeoutMs = checkClose(options)
+    this.#closed ??= handOut(this.#close(timeoutMs))
     return this.#closed
   }
 
@@ -179,7 +202,7 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
 
   #ask(job: NewJob, wire: WireJob): { decision: Promise<Decision>; settle: (decision: Decision) => void } {
     const { request, decisionTimeoutMs } = this.#options
-    if (this.#closed !== undefined) return { decision: Promise.resolve({ is: 'closing' }), settle: () => {} }
+    if (!this.#taking) return { decision: Promise.resolve({ is: 'closing' }), settle: () => {} }
     if (request === undefined) return { decision: Promise.resolve({ is: 'accepted' }), settle: () => {} }
     const timeoutMs = Math.min(decisionTimeoutMs, job.deadlineMs ?? decisionTimeoutMs)
     const about = { identity: job.subject, offer: job.offer, timeoutMs }
@@ -187,7 +210,7 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
   }
 
   #answer(job: NewJob, wire: WireJob, given: Decision): Answer {
-    const decision: Decision = this.#closed === undefined ? given : { is: 'closing' }
+    const decision: Decision = this.#taking ? given : { is: 'closing' }
     const decided = callNative(() => this.#native.decide(job.ticket, JSON.stringify(decision)))
     const { answer, steps } = JSON.parse(decided) as { answer: Answer; steps: Steps }
     if (decision.is === 'accepted' && !job.offer) this.#start(job, wire, decision, steps)
@@ -203,7 +226,7 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
       {
         input: (input) => JSON.parse(callNative(() => this.#native.input(ticket, JSON.stringify(input)))) as Steps,
         report: () => this.#report(ticket, wire.job_id),
-        failed: (error, failed) => this.#fail(error, failed, ticket),
+        failed: (error, failed) => this.#fail(error, failed),
         ended: (ended, result) => {
           this.#runners.delete(ticket)
           this.deliver('jobEnded', ended, result)
@@ -229,16 +252,28 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     if (delivery.is === 'gaveUp') log.warn('a job status did not get through', { jobId, reason: delivery.reason })
   }
 
-  /** What a user function or a connection threw: to whoever listens, else to the log, without the job's tokens. */
-  #fail(error: unknown, job?: Job, ticket = 0): void {
+  protected override listenerFailed(error: unknown, event: string | symbol, args: readonly unknown[]): void {
+    if (event === 'error') super.listenerFailed(error, event, args)
+    else
+      this.#fail(
+        error,
+        args.find((arg) => arg instanceof Job),
+      )
+  }
+
+  /** What something of the user's threw: to whoever listens, else to the log, without the job's tokens. */
+  #fail(error: unknown, job?: Job): void {
     if (this.listenerCount('error') > 0) {
       if (job === undefined) this.deliver('error', error)
       else this.deliver('error', error, job)
       return
     }
-    const text = error instanceof Error ? (error.stack ?? error.message) : 'a value that is not an Error was thrown'
-    const clean = callNative(() => this.#native.redact(ticket, text))
-    log.error('a function of the agent failed', { ...(job === undefined ? {} : { jobId: job.id }), error: clean })
+    const [ticket] = [...this.#runners].find(([, runner]) => runner.job === job) ?? [0]
+    const redact = (text: string): string => callNative(() => this.#native.redact(ticket, text))
+    log.error('a function of the agent failed', {
+      ...(job === undefined ? {} : { jobId: job.id }),
+      error: LoggedError.of(error, redact),
+    })
   }
 
   #logRefusal(code: string, why: string | undefined): void {
@@ -257,22 +292,39 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     if (weak > 0) log.warn('a webhook secret has fewer than 32 bytes; use a longer random one', { secrets: weak })
   }
 
+  async #drain(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {
+    this.#stopTaking()
+    const ends = this.#ends()
+    try {
+      await withSignal(
+        signal,
+        () => (timeoutMs === undefined ? ends : within(timeoutMs, ends)),
+        () => {},
+      )
+    } finally {
+      await this.close()
+    }
+  }
+
   async #close(timeoutMs: number): Promise<void> {
     // The last part is for reports, and the last of that for leaving the rooms of those that do not get through.
     const withinMs = Math.floor(Math.max(timeoutMs - 2_000, timeoutMs / 2))
     const reportMs = Math.floor(Math.max(timeoutMs - 500, timeoutMs * 0.75))
     const abandon = setTimeout(() => this.#native.abandonReports(), reportMs)
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise((resolve) => {
-      timer = setTimeout(resolve, timeoutMs)
-    })
-    await null // `#closed` is set from here on, so that nothing new is accepted.
-    for (const deciding of this.#deciding.values()) deciding.settle({ is: 'closing' })
+    this.#stopTaking()
+    await null // What it aborts may call `close` again, and gets this promise.
     for (const runner of this.#runners.values()) runner.close(withinMs)
-    const ends = [...this.#runners.values()].map((runner) => runner.done)
-    await Promise.race([Promise.all(ends), late])
+    await within(timeoutMs, this.#ends())
     clearTimeout(abandon)
-    clearTimeout(timer)
     this.#native.abandonReports()
+  }
+
+  #stopTaking(): void {
+    this.#taking = false
+    for (const deciding of this.#deciding.values()) deciding.settle({ is: 'closing' })
+  }
+
+  async #ends(): Promise<void> {
+    await Promise.all([...this.#runners.values()].map((runner) => runner.done))
   }
 }

@@ -1,5 +1,6 @@
 // Cancellation: the caller's AbortSignal stays in TypeScript; the core only ever sees `cancel()`.
 
+import { setTimeout as delay } from 'node:timers/promises'
 import { ClosedError } from './errors.js'
 import { checkOptions, invalid } from './options.js'
 
@@ -50,4 +51,12 @@ export async function withSignal<T>(
   } finally {
     if (onAbort !== undefined) signal.removeEventListener('abort', onAbort)
   }
+}
+
+/** Waits for a promise that never rejects, but no longer than this; at most 2^31 - 1 ms, where timers wrap. */
+export async function within(timeoutMs: number, promise: Promise<unknown>): Promise<void> {
+  const over = new AbortController()
+  const late = delay(timeoutMs, undefined, { signal: over.signal }).catch(() => {})
+  await Promise.race([promise, late])
+  over.abort()
 }

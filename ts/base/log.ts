@@ -1,7 +1,9 @@
-// Where messages for operators go: one replaceable sink with levels. It redacts nothing by itself, because nothing that
-// needs redaction may be handed to it: messages are constants, facts are structured fields.
+// Where messages for operators go: one replaceable sink with levels. Messages are constants, facts are structured fields
+// that need no redaction. It refuses to log an error as a whole, because others' errors carry request and response bodies:
+// of a field that is one, and of the field `error` whatever it is, name, redacted message and stack are left.
 
 import { ConfigError } from './errors.js'
+import { native } from './native.js'
 
 /** The levels, most urgent first. */
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug' | 'trace'
@@ -69,8 +71,60 @@ function wrong(path: string, expected: string): ConfigError {
   return new ConfigError('CONFIG_INVALID', `${path} must be ${expected}`, { details: { path } })
 }
 
-function write(level: LogLevel, message: string, fields: Readonly<Record<string, unknown>> = {}): void {
-  pass({ level, message, fields })
+/** What the log says of an error. */
+export class LoggedError {
+  readonly name: string
+  /** On one line, at most 1 KiB, without tokens and secrets. */
+  readonly message: string
+  declare readonly code?: string
+  /** Where it was made, without the message. */
+  declare readonly stack?: string
+  declare readonly cause?: LoggedError
+
+  private constructor(error: ErrorLike, redact: (text: string) => string, depth: number) {
+    const { name, message, code, stack, cause } = error
+    this.name = redact(String(name))
+    this.message = redact(String(message))
+    if (typeof code === 'string') this.code = redact(code)
+    const frames = typeof stack === 'string' ? stack.split('\n').filter((line) => /^\s+at /.test(line)) : []
+    if (frames.length > 0) this.stack = frames.join('\n')
+    if (depth > 0 && isErrorLike(cause)) this.cause = new LoggedError(cause, redact, depth - 1)
+  }
+
+  /** @param redact Takes out what must not be logged. Default: tokens and webhook secrets. */
+  static of(error: unknown, redact: (text: string) => string = native.redact): LoggedError {
+    if (error instanceof LoggedError) return error
+    try {
+      if (isErrorLike(error)) return new LoggedError(error, redact, 3)
+    } catch {
+      // Its own getters threw.
+    }
+    const message = typeof error === 'string' ? error : 'a value that is not an Error was thrown'
+    return new LoggedError({ name: 'Error', message }, redact, 0)
+  }
+}
+
+interface ErrorLike {
+  name: unknown
+  message: unknown
+  code?: unknown
+  stack?: unknown
+  cause?: unknown
+}
+
+/** Errors of other realms and copies of a class are no `instanceof Error`. */
+function isErrorLike(value: unknown): value is ErrorLike {
+  return (
+    value instanceof Error || (typeof value === 'object' && value !== null && 'message' in value && 'name' in value)
+  )
+}
+
+function write(level: LogLevel, message: string, given: Readonly<Record<string, unknown>> = {}): void {
+  if (order.indexOf(level) > threshold) return
+  const entries = Object.entries(given).map(([name, value]) => {
+    return [name, name === 'error' || value instanceof Error ? LoggedError.of(value) : value]
+  })
+  pass({ level, message, fields: Object.fromEntries(entries) as Readonly<Record<string, unknown>> })
 }
 
 /** Hands a finished record to the sink, if its level is wanted. */

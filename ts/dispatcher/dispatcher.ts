@@ -7,6 +7,7 @@ import { TypedEmitter } from '../base/events.js'
 import { log } from '../base/log.js'
 import { awaitNative, callNative, native } from '../base/native.js'
 import { checkOptions } from '../base/options.js'
+import { harmless } from '../base/promises.js'
 import type { DispatcherEventMap, WireEvent } from './events.js'
 import { type DispatcherOptions, optionsText } from './options.js'
 
@@ -26,6 +27,10 @@ export interface DispatcherAddress {
  * back. While it is started it keeps the process alive.
  */
 export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
+  static {
+    harmless(this)
+  }
+
   readonly #native: native.NativeDispatcher
   #place: native.NativeDispatcherAddress | undefined
   #starting: Promise<this> | undefined
@@ -97,6 +102,10 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
   }
 
   #announce({ type, ...event }: WireEvent): void {
+    // A wrong path or secret shows here alone, and a dispatcher nobody listens to must not be silent about it.
+    if (type === 'deliveryExhausted' && this.listenerCount(type) === 0) {
+      log.warn('an endpoint did not take a job', { ...event })
+    }
     if (type === 'delivered' && 'parsed' in event && !event.parsed) {
       log.warn('an endpoint took a job without a readable answer', { reason: 'accepted_unparsed', jobId: event.jobId })
     }

@@ -5,6 +5,7 @@
 import { ConfigError, ConnectionError, RoomhookError } from '../base/errors.js'
 import { log } from '../base/log.js'
 import { checkFunction, checkInteger, checkOptions, invalid, kindOf } from '../base/options.js'
+import { handOut } from '../base/promises.js'
 import {
   attemptHeaders,
   attemptInit,
@@ -91,7 +92,7 @@ export function inferenceFetch(options?: InferenceFetchOptions): InferenceFetch 
     retries: given.retry !== false,
     timeoutMs: checkInteger(given.timeoutMs ?? 10_000, 'options.timeoutMs', 1, 3_600_000),
   }
-  return (input, init) => call(transport, input, init)
+  return (input, init) => handOut(call(transport, input, init))
 }
 
 async function call(

@@ -5,6 +5,7 @@
 import { ConfigError, JobError } from '../base/errors.js'
 import { log } from '../base/log.js'
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid, kindOf } from '../base/options.js'
+import { harmless } from '../base/promises.js'
 import { type HeaderInput, warnDropped } from './headers.js'
 import { checkPrivacy, describeFailure, type HeaderHookContext, type Privacy, seen } from './hook-context.js'
 import { baseHeaders, resultEntries } from './hook-result.js'
@@ -93,6 +94,10 @@ const CONTEXT_KEYS = [
 
 /** Handlers and the turns they are run for. Made by `createHeaderHooks`. */
 export class HeaderHooks {
+  static {
+    harmless(this)
+  }
+
   #handlers: readonly Registered[] = []
   readonly #privacy: Privacy
   readonly #catchErrors: boolean

@@ -20,9 +20,11 @@ export interface InferenceRoom {
 export interface InferenceJob {
   /** `AJ_…` */
   readonly id: string
-  /** The room as the job describes it, known before connect. */
-  readonly room?: { readonly sid?: string | undefined } | undefined
-  /** The room the job joined, once it did. */
+  /** What the job says about itself, known before connect: the sid of its room. */
+  readonly info?: { readonly room?: { readonly sid?: string | undefined } | undefined } | undefined
+  /** The room that the job joins; or its description, of a job without `info`. */
+  readonly room?: InferenceRoom | { readonly sid?: string | undefined } | undefined
+  /** The room that the job joined, if it is not `room`. */
   readonly liveRoom?: InferenceRoom | undefined
 }
 
@@ -106,7 +108,8 @@ export function metadataEntries(job: InferenceJob | undefined, options: Metadata
 // three small functions are cheaper than one that takes closures.
 function roomSid(job: InferenceJob): unknown {
   try {
-    return job.room?.sid
+    const { info, room } = job
+    return info === undefined ? (room as { sid?: unknown } | undefined)?.sid : info.room?.sid
   } catch {
     return undefined
   }
@@ -123,7 +126,7 @@ function jobId(job: InferenceJob): unknown {
 // The state decides, never the value: before connect the sid may be a placeholder, and it changes on a full reconnect.
 function agentId(job: InferenceJob, given: InferenceRoom | undefined): unknown {
   try {
-    const room = given ?? job.liveRoom
+    const room = (given ?? job.liveRoom ?? job.room) as InferenceRoom | undefined
     return room?.isConnected === true ? room.localParticipant?.sid : undefined
   } catch {
     return undefined

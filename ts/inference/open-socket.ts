@@ -6,6 +6,7 @@ import { ConfigError, ConnectionError, type RoomhookError } from '../base/errors
 import { log } from '../base/log.js'
 import { callNative, native } from '../base/native.js'
 import { checkInteger, checkOptions, checkStrings, invalid } from '../base/options.js'
+import { handOut } from '../base/promises.js'
 import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
 import { faultError, isQuota, readFault, reportQuota } from './fault.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
@@ -81,7 +82,11 @@ interface Plan {
  * `category`, `hint`, `message`, `retryAfterMs`, `quota`, `requestId`) or without when it closed or failed before it opened
  * (retryable). ClosedError `ABORTED`.
  */
-export async function inferenceSocket(options: InferenceSocketOptions): Promise<InferenceSocket> {
+export function inferenceSocket(options: InferenceSocketOptions): Promise<InferenceSocket> {
+  return handOut(openSocket(options))
+}
+
+async function openSocket(options: InferenceSocketOptions): Promise<InferenceSocket> {
   const plan = checkPlan(options)
   const { pipeline, retry, signal } = plan
   let token = pipeline.gateway.token()

@@ -5,6 +5,7 @@ import { checkSignal, withSignal } from '../base/abort.js'
 import { ConfigError, ConnectionError } from '../base/errors.js'
 import { awaitNative, callNative, type native } from '../base/native.js'
 import { checkInteger, checkOptions, checkString, invalid } from '../base/options.js'
+import { harmless } from '../base/promises.js'
 
 /** How a socket ended. */
 export interface InferenceSocketEnd {
@@ -42,6 +43,10 @@ export type SocketOpened = Awaited<ReturnType<Handle['open']>>
  * process alive until either side closes it; `await using` closes it.
  */
 export class InferenceSocket implements AsyncIterable<string | Uint8Array>, AsyncDisposable {
+  static {
+    harmless(this)
+  }
+
   /** Resolves with how the socket ended, once it has. Never rejects. */
   readonly closed: Promise<InferenceSocketEnd>
   readonly #handle: Handle
