@@ -376,16 +376,16 @@ export declare function nativeSignWebhook(body: Uint8Array, given: Array<NativeA
  * characters a place in the order of `webhook::Place`'s list, then the token's subject if the body leaves the identity
  * to it.
  */
-export declare function nativeVerifyWebhook(verifier: ExternalObject<NativeVerifier>, body: Uint8Array, signature: string, timestamp: string, id?: string | undefined | null): string
+export declare function nativeVerifyWebhook(verifier: ExternalObject<unknown>, body: Uint8Array, signature: string, timestamp: string, id?: string | undefined | null): string
 
 /** The version of the native core, as in package.json. */
 export declare function nativeVersion(): string
 
 /** How many of a verifier's secrets are shorter than is good. */
-export declare function nativeWeakWebhookSecrets(verifier: ExternalObject<NativeVerifier>): number
+export declare function nativeWeakWebhookSecrets(verifier: ExternalObject<unknown>): number
 
 /** Checks the options and prepares the keys. */
-export declare function nativeWebhookVerifier(options: NativeWebhookVerifierOptions): ExternalObject<NativeVerifier>
+export declare function nativeWebhookVerifier(options: NativeWebhookVerifierOptions): ExternalObject<unknown>
 
 /** The options of a verifier, complete. */
 export interface NativeWebhookVerifierOptions {
