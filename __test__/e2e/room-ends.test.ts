@@ -6,6 +6,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { AudioFrame } from '../../ts/room/audio-frame.js'
 import { AudioSource } from '../../ts/room/audio-source.js'
 import { AudioStream } from '../../ts/room/audio-stream.js'
+import type { LocalParticipant } from '../../ts/room/local-participant.js'
+import { TrackPublishOptions } from '../../ts/room/options.js'
 import type { LocalTrackPublication } from '../../ts/room/publication.js'
 import { Room } from '../../ts/room/room.js'
 import { LocalAudioTrack } from '../../ts/room/track.js'
@@ -117,6 +119,33 @@ test('F-R16: a source that two rooms carry lives until both are left', async () 
   await source.waitForPlayout()
   await second.disconnect()
   expect(await codes([source.captureFrame(audio(10))])).toEqual(['ROOM_DISCONNECTED'])
+})
+
+test('a signal ends waiting for whatever is asked of the room, and the next call works', async () => {
+  await using room = await joined(roomName())
+  const local = room.localParticipant as LocalParticipant
+  const source = new AudioSource(RATE, 1)
+  const track = LocalAudioTrack.createAudioTrack('voice', source)
+  const publication = await local.publishTrack(track)
+  const sid = publication.sid as string
+  for (const given of [AbortSignal.abort(), 'late'] as const) {
+    const aborted = new AbortController()
+    const signal = given === 'late' ? aborted.signal : given
+    const other = LocalAudioTrack.createAudioTrack('other', source)
+    const waiting = [
+      local.publishTrack(other, new TrackPublishOptions({ signal })),
+      local.publishData(new Uint8Array(1), { reliable: true, signal }),
+      local.updateName('somebody', { signal }),
+      local.updateMetadata('something', { signal }),
+      local.setAttributes({ some: 'thing' }, { signal }),
+      local.unpublishTrack(sid, true, { signal }),
+    ]
+    aborted.abort()
+    expect(new Set(await codes(waiting))).toEqual(new Set(['ABORTED']))
+  }
+  await local.publishData(new Uint8Array(1), { reliable: true })
+  await local.updateName('somebody else')
+  expect(await codes([local.updateName('x', { signal: 1 as never })])).toEqual(['CONFIG_INVALID'])
 })
 
 test('a signal ends waiting for a subscription or a sid', async () => {

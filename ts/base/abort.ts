@@ -28,13 +28,13 @@ function aborted(signal: AbortSignal): ClosedError {
 }
 
 /**
- * Runs an operation that can be cancelled. An aborted signal rejects with an `AbortError` whose `cause` is the signal's
+ * Runs an operation that can be cancelled, or at least waited for no longer. An aborted signal rejects with an `AbortError` whose `cause` is the signal's
  * reason, after `cancel` was called once; the listener never outlives the operation.
  */
 export async function withSignal<T>(
   signal: AbortSignal | undefined,
   run: () => Promise<T>,
-  cancel: () => void,
+  cancel: () => void = () => {},
 ): Promise<T> {
   if (signal === undefined) return run()
   if (signal.aborted) throw aborted(signal)

@@ -93,7 +93,7 @@ export class AudioSource {
       this.#playedAt = Math.max(this.#playedAt, performance.now()) + durationMs
       return taken
     }
-    await withSignal(signal, capture, () => {})
+    await withSignal(signal, capture)
   }
 
   /** Drops what was captured and not yet played. */

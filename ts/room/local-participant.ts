@@ -1,5 +1,6 @@
 // The local participant: what this process publishes and says about itself. It refuses to publish a track twice.
 
+import { checkSignal, checkWait, type WaitOptions, withSignal } from '../base/abort.js'
 import { ConfigError, RoomhookError } from '../base/errors.js'
 import { log } from '../base/log.js'
 import type { native } from '../base/native.js'
@@ -23,9 +24,14 @@ export interface DataPublishOptions {
   destination_identities?: string[] | undefined
   /** The topic it belongs to. Default: none. */
   topic?: string | undefined
+  /** Stops waiting until it is sent; it may be sent all the same. Default: none. */
+  signal?: AbortSignal | undefined
 }
 
-/** This process in a room. Its calls throw `ConnectionError` `ROOM_DISCONNECTED` once the room is left. */
+/**
+ * This process in a room. Its calls throw `ConnectionError` `ROOM_DISCONNECTED` once the room is left, and `ClosedError`
+ * `ABORTED` when their `signal` aborts: nobody waits any more, but what was asked for may happen all the same.
+ */
 export class LocalParticipant extends Participant {
   static {
     harmless(LocalParticipant)
@@ -51,8 +57,8 @@ export class LocalParticipant extends Participant {
    * @throws {ConnectionError} `TRANSPORT_FAILED` if the server refuses, for example for want of permission.
    */
   async publishTrack(track: LocalTrack, options?: TrackPublishOptions): Promise<LocalTrackPublication> {
-    if (!(track instanceof LocalAudioTrack)) throw invalid('track', 'a local track', track)
-    const complete = checkPublishOptions(options)
+    if (!(track instanceof LocalAudioTrack)) throw invalid('track', 'a LocalAudioTrack of roomhook', track)
+    const { native: complete, signal } = checkPublishOptions(options)
     const published = [...this.trackPublications.values()].some((publication) => publication.track === track)
     if (published || this.#publishing.has(track)) {
       throw new ConfigError('CONFIG_INVALID', 'track is published already: unpublish it first, or make another track')
@@ -62,7 +68,11 @@ export class LocalParticipant extends Participant {
       // livekit-server answers without `stereo=1`, and Opus folds both channels into one.
       log.warn('a stereo source is published, but what is sent is mono: use a source of one channel')
     }
-    const publishing = this.#session.ask('publishTrack', (room) => room.publishTrack(track.native, complete))
+    return withSignal(signal, () => this.#publish(track, complete))
+  }
+
+  async #publish(track: LocalTrack, options: native.NativePublishOptions): Promise<LocalTrackPublication> {
+    const publishing = this.#session.ask('publishTrack', (room) => room.publishTrack(track.native, options))
     this.#publishing.set(track, publishing)
     try {
       const info = JSON.parse(await publishing) as PublicationInfo
@@ -82,14 +92,16 @@ export class LocalParticipant extends Participant {
    * @param stopOnUnpublish Whether the track stops as well. Default: true.
    * @throws {ConfigError} `CONFIG_INVALID` if no publication has this sid.
    */
-  async unpublishTrack(trackSid: string, stopOnUnpublish = true): Promise<void> {
+  async unpublishTrack(trackSid: string, stopOnUnpublish = true, options?: WaitOptions): Promise<void> {
     checkText(trackSid, 'trackSid')
     checkBoolean(stopOnUnpublish, 'stopOnUnpublish')
+    const signal = checkWait(options)
     this.#session.check('unpublishTrack')
     if (!this.trackPublications.has(trackSid)) {
       throw new ConfigError('CONFIG_INVALID', 'trackSid must be the sid of a publication of the local participant')
     }
-    await this.#session.ask('unpublishTrack', (room) => room.unpublishTrack(trackSid, stopOnUnpublish))
+    const ask = () => this.#session.ask('unpublishTrack', (room) => room.unpublishTrack(trackSid, stopOnUnpublish))
+    await withSignal(signal, ask)
     // The publication leaves the map with its event, which the library sends before it answers.
   }
 
@@ -103,17 +115,15 @@ export class LocalParticipant extends Participant {
    */
   async publishData(data: Uint8Array, options?: DataPublishOptions): Promise<void> {
     if (!(data instanceof Uint8Array)) throw invalid('data', 'a Uint8Array', data)
-    const { reliable, destination_identities, topic } = checkOptions(options, 'options', [
-      'reliable',
-      'destination_identities',
-      'topic',
-    ])
+    const known = ['reliable', 'destination_identities', 'topic', 'signal'] as const
+    const { reliable, destination_identities, topic, signal } = checkOptions(options, 'options', known)
+    checkSignal(signal, 'options.signal')
     if (reliable !== undefined) checkBoolean(reliable, 'options.reliable')
     if (topic !== undefined) checkString(topic, 'options.topic')
     if (destination_identities !== undefined) checkTexts(destination_identities, 'options.destination_identities')
-    await this.#session.ask('publishData', (room) =>
-      room.publishData(data, reliable ?? false, topic, destination_identities ?? []),
-    )
+    const send = (room: native.NativeRoom) =>
+      room.publishData(data, reliable ?? false, topic, destination_identities ?? [])
+    await withSignal(signal, () => this.#session.ask('publishData', send))
   }
 
   /**
@@ -122,10 +132,12 @@ export class LocalParticipant extends Participant {
    *
    * @throws {ConfigError} `CONFIG_INVALID` for an empty one while there is one: LiveKit keeps what there is then.
    */
-  async updateMetadata(metadata: string): Promise<void> {
+  async updateMetadata(metadata: string, options?: WaitOptions): Promise<void> {
     checkString(metadata, 'metadata')
+    const signal = checkWait(options)
     const isSo = () => this.metadata === metadata
-    await this.#change('updateMetadata', (room) => room.setMetadata(metadata), isSo, metadata)
+    const set = (room: native.NativeRoom) => room.setMetadata(metadata)
+    await withSignal(signal, () => this.#change('updateMetadata', set, isSo, metadata))
   }
 
   /**
@@ -133,20 +145,24 @@ export class LocalParticipant extends Participant {
    *
    * @throws {ConfigError} `CONFIG_INVALID` for an empty one while there is one: LiveKit keeps what there is then.
    */
-  async updateName(name: string): Promise<void> {
+  async updateName(name: string, options?: WaitOptions): Promise<void> {
     checkString(name, 'name')
+    const signal = checkWait(options)
     const isSo = () => this.name === name
-    await this.#change('updateName', (room) => room.setName(name), isSo, name)
+    const set = (room: native.NativeRoom) => room.setName(name)
+    await withSignal(signal, () => this.#change('updateName', set, isSo, name))
   }
 
   /**
    * Sets attributes of this participant, as `updateMetadata` does; others stay. An empty value removes one.
    */
-  async setAttributes(attributes: Record<string, string>): Promise<void> {
+  async setAttributes(attributes: Record<string, string>, options?: WaitOptions): Promise<void> {
     checkStrings(attributes, 'attributes')
+    const signal = checkWait(options)
     const wanted = Object.entries(attributes)
     const isSo = () => wanted.every(([name, value]) => (this.attributes[name] ?? '') === value)
-    await this.#change('setAttributes', (room) => room.setAttributes(Object.fromEntries(wanted)), isSo)
+    const set = (room: native.NativeRoom) => room.setAttributes(Object.fromEntries(wanted))
+    await withSignal(signal, () => this.#change('setAttributes', set, isSo))
   }
 
   /** @internal */

@@ -128,6 +128,8 @@ export class TrackPublishOptions {
   declare stream?: string | undefined
   /** Send what was captured before anybody subscribed. */
   declare preconnectBuffer?: boolean | undefined
+  /** Stops waiting for the publication; it may be made all the same. */
+  declare signal?: AbortSignal | undefined
 
   constructor(options: Partial<TrackPublishOptions> = {}) {
     Object.assign(this, options)
@@ -135,7 +137,10 @@ export class TrackPublishOptions {
 }
 
 /** @internal */
-export function checkPublishOptions(given: TrackPublishOptions | undefined): native.NativePublishOptions {
+export function checkPublishOptions(given: TrackPublishOptions | undefined): {
+  native: native.NativePublishOptions
+  signal: AbortSignal | undefined
+} {
   const options: TrackPublishOptions = checkOptions(given, 'options', [
     'audioEncoding',
     'dtx',
@@ -143,6 +148,7 @@ export function checkPublishOptions(given: TrackPublishOptions | undefined): nat
     'source',
     'stream',
     'preconnectBuffer',
+    'signal',
   ])
   const complete: native.NativePublishOptions = {}
   const { audioEncoding, dtx, red, source, stream, preconnectBuffer } = options
@@ -158,5 +164,5 @@ export function checkPublishOptions(given: TrackPublishOptions | undefined): nat
   if (preconnectBuffer !== undefined) {
     complete.preconnectBuffer = checkBoolean(preconnectBuffer, 'options.preconnectBuffer')
   }
-  return complete
+  return { native: complete, signal: checkSignal(options.signal, 'options.signal') }
 }
