@@ -181,7 +181,7 @@ async fn twenty_rooms_joined_and_left_leave_nothing_behind() {
     engine();
     // Loaded on this thread, so that no worker of the test gives its name to a thread of the library.
     NativeEngine::load().expect("the library");
-    // Threads that come with the first rooms and stay with the process: the media engine, our own for chores.
+    // Threads that come with the first rooms and stay with the process: the media engine, our own for errands.
     cycle(&server, ROOMS, 0).await;
     let before = settle("no room", Held::is_rest).await;
     let memory = resident_kb();

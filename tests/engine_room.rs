@@ -58,6 +58,7 @@ async fn two_participants_see_each_other_and_exchange_data() {
             payload,
             topic,
             kind,
+            ..
         } => Some((identity, payload, topic, kind)),
         _ => None,
     })

@@ -1,100 +1,51 @@
-//! The library's answers to requests, with what they hand over already owned.
+//! The library's answers to requests.
 //!
-//! Decides which answers exist for us. Refuses none: an answer nobody waits for gives back what it holds.
+//! Decides which events are answers, and what became of a request that yields nothing. Refuses to own what an answer
+//! holds: whoever asked reads it.
 
-use std::sync::Arc;
-
-use crate::engine::abi::Handle;
-use crate::engine::membership::Membership;
 use crate::engine::proto::ffi_event::Message as Event;
-use crate::engine::publication::Publication;
-use crate::engine::router::Router;
-use crate::engine::{convert, proto, ParticipantInfo, PublicationInfo, RoomInfo};
+use crate::engine::{refusal, EngineError};
 
-/// What became of a request.
-pub(super) enum Answer {
-    Done,
-    /// Not done, for the library's reason: not to be shown as it is (see `refusal`).
-    Failed(String),
-    /// A room was reached.
-    Joined(Box<Joined>),
-    /// A track was published.
-    Published(Handle, PublicationInfo),
+/// The request that an event answers, and the reason if it was not done (but of those that yield something).
+fn read(event: &Event) -> Option<(u64, Option<&String>)> {
+    Some(match event {
+        Event::Connect(callback) => (callback.async_id, None),
+        Event::PublishTrack(callback) => (callback.async_id, None),
+        Event::Disconnect(callback) => (callback.async_id, None),
+        Event::UnpublishTrack(callback) => (callback.async_id, callback.error.as_ref()),
+        Event::PublishData(callback) => (callback.async_id, callback.error.as_ref()),
+        Event::CaptureAudioFrame(callback) => (callback.async_id, callback.error.as_ref()),
+        Event::SetLocalMetadata(callback) => (callback.async_id, callback.error.as_ref()),
+        Event::SetLocalName(callback) => (callback.async_id, callback.error.as_ref()),
+        Event::SetLocalAttributes(callback) => (callback.async_id, callback.error.as_ref()),
+        Event::SimulateScenario(callback) => (callback.async_id, callback.error.as_ref()),
+        _ => return None,
+    })
 }
 
-/// A room that was reached. Dropping it leaves the room.
-pub(super) struct Joined {
-    pub(super) membership: Membership,
-    pub(super) info: RoomInfo,
-    pub(super) local: ParticipantInfo,
-    pub(super) participants: Vec<(ParticipantInfo, Vec<Publication>)>,
+/// The request that an event answers.
+pub(super) fn id(event: &Event) -> Option<u64> {
+    read(event).map(|(id, _)| id)
 }
 
-fn done(async_id: u64, error: Option<String>) -> Option<(u64, Answer)> {
-    Some((async_id, error.map_or(Answer::Done, Answer::Failed)))
-}
-
-/// The answer in `event` and the id of the request it answers.
-pub(super) fn of(router: &Arc<Router>, event: Event) -> Option<(u64, Answer)> {
-    match event {
-        Event::Connect(callback) => Some((callback.async_id, joined(router, callback.message))),
-        Event::PublishTrack(callback) => {
-            Some((callback.async_id, published(router, callback.message)))
-        }
-        Event::Disconnect(callback) => done(callback.async_id, None),
-        Event::UnpublishTrack(callback) => done(callback.async_id, callback.error),
-        Event::PublishData(callback) => done(callback.async_id, callback.error),
-        Event::CaptureAudioFrame(callback) => done(callback.async_id, callback.error),
-        Event::SetLocalMetadata(callback) => done(callback.async_id, callback.error),
-        Event::SetLocalName(callback) => done(callback.async_id, callback.error),
-        Event::SetLocalAttributes(callback) => done(callback.async_id, callback.error),
-        Event::SimulateScenario(callback) => done(callback.async_id, callback.error),
-        _ => None,
+/// What became of a request that yields nothing but an error.
+pub(super) fn done(event: Event) -> Result<(), EngineError> {
+    match read(&event) {
+        Some((_, None)) => Ok(()),
+        Some((_, Some(error))) => Err(refusal::error(error)),
+        None => Err(misunderstood()),
     }
 }
 
-fn joined(router: &Arc<Router>, message: Option<proto::connect_callback::Message>) -> Answer {
-    use proto::connect_callback::Message;
-    let result = match message {
-        Some(Message::Result(result)) => result,
-        Some(Message::Error(error)) => return Answer::Failed(error),
-        None => return Answer::Failed("it gave no reason".into()),
-    };
-    let membership = Membership::new(
-        Handle::own(router, result.room.handle.id),
-        Handle::own(router, result.local_participant.handle.id),
-    );
-    let room = membership.room();
-    let participants = result.participants.into_iter().map(|entry| {
-        // Participants are named by identity here, so their handles are not needed.
-        drop(Handle::own(router, entry.participant.handle.id));
-        let publications = entry.publications.into_iter();
-        (
-            convert::participant(entry.participant.info),
-            publications
-                .map(|publication| Publication::remote(router, room, publication))
-                .collect(),
-        )
-    });
-    Answer::Joined(Box::new(Joined {
-        info: convert::room(result.room.info),
-        local: convert::participant(result.local_participant.info),
-        participants: participants.collect(),
-        membership,
-    }))
+/// Not done, for the library's reason if it gave one.
+pub(super) fn failed<T>(reason: Option<String>) -> Result<T, EngineError> {
+    Err(match reason {
+        Some(reason) => refusal::error(&reason),
+        None => EngineError::Refused("the media library gave no reason".into()),
+    })
 }
 
-fn published(
-    router: &Arc<Router>,
-    message: Option<proto::publish_track_callback::Message>,
-) -> Answer {
-    use proto::publish_track_callback::Message;
-    match message {
-        Some(Message::Publication(publication)) => Answer::Published(
-            Handle::own(router, publication.handle.id),
-            convert::publication(publication.info),
-        ),
-        Some(Message::Error(error)) => Answer::Failed(error),
-        None => Answer::Failed("it gave no reason".into()),
-    }
+/// The library answered another question.
+pub(super) fn misunderstood() -> EngineError {
+    EngineError::Refused("the media library gave an answer that does not fit the question".into())
 }

@@ -8,13 +8,13 @@
 
 use std::sync::Arc;
 
-use crate::engine::abi::Handle;
+use crate::engine::core::Core;
 use crate::engine::proto::data_packet_received::Value;
 use crate::engine::proto::room_event::Message;
 use crate::engine::proto::DisconnectReason;
 use crate::engine::publication::Publication;
-use crate::engine::router::Router;
 use crate::engine::track::Track;
+use crate::engine::wire::Handle;
 use crate::engine::{convert, memory, proto, refusal, EngineEvent};
 
 /// What to do about an event.
@@ -27,28 +27,28 @@ pub(super) enum Meaning {
 }
 
 /// The meaning of one event of `room`.
-pub(super) fn meaning(router: &Arc<Router>, room: u64, message: Message) -> Meaning {
+pub(super) fn meaning(core: &Arc<Core>, room: u64, message: Message) -> Meaning {
     let event = match message {
         Message::Disconnected(event) => return Meaning::Ended(Some(event.reason())),
         Message::Eos(_) => return Meaning::Ended(None),
-        Message::DataPacketReceived(packet) => data(router, packet),
-        Message::ByteStreamOpened(event) => give_back(router, event.reader.handle.id),
-        Message::TextStreamOpened(event) => give_back(router, event.reader.handle.id),
-        Message::DataTrackPublished(event) => give_back(router, event.track.handle.id),
-        message => of_a_track(router, room, message)
-            .or_else(|message| of_a_participant(router, message))
+        Message::DataPacketReceived(packet) => data(core, packet),
+        Message::ByteStreamOpened(event) => give_back(core, event.reader.handle.id),
+        Message::TextStreamOpened(event) => give_back(core, event.reader.handle.id),
+        Message::DataTrackPublished(event) => give_back(core, event.track.handle.id),
+        message => of_a_track(core, room, message)
+            .or_else(|message| of_a_participant(core, message))
             .or_else(of_the_room)
             .ok(),
     };
     event.map_or(Meaning::Nothing, Meaning::Event)
 }
 
-fn give_back(router: &Router, handle: u64) -> Option<EngineEvent> {
-    router.give_back(handle);
+fn give_back(core: &Core, handle: u64) -> Option<EngineEvent> {
+    core.wire.give_back(handle);
     None
 }
 
-fn data(router: &Router, packet: proto::DataPacketReceived) -> Option<EngineEvent> {
+fn data(core: &Core, packet: proto::DataPacketReceived) -> Option<EngineEvent> {
     let (identity, kind) = (packet.participant_identity, packet.kind);
     match packet.value? {
         Value::User(user) => {
@@ -56,9 +56,10 @@ fn data(router: &Router, packet: proto::DataPacketReceived) -> Option<EngineEven
             // SAFETY: pointer and size are the packet's own; its handle is given back below, after the copy.
             let bytes = unsafe { memory::slice::<u8>(buffer.data_ptr, buffer.data_len) };
             let payload = bytes::Bytes::copy_from_slice(bytes);
-            router.give_back(user.data.handle.id);
+            core.wire.give_back(user.data.handle.id);
             Some(EngineEvent::DataReceived {
                 identity,
+                length: payload.len(),
                 payload,
                 topic: user.topic,
                 kind,
@@ -73,7 +74,7 @@ fn data(router: &Router, packet: proto::DataPacketReceived) -> Option<EngineEven
 }
 
 /// An event about a track, or the message back.
-fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<EngineEvent, Message> {
+fn of_a_track(core: &Arc<Core>, room: u64, message: Message) -> Result<EngineEvent, Message> {
     Ok(match message {
         Message::LocalTrackPublished(event) => EngineEvent::LocalTrackPublished {
             sid: event.track_sid,
@@ -83,14 +84,14 @@ fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<Engin
         },
         Message::LocalTrackRepublished(event) => EngineEvent::LocalTrackRepublished {
             previous_sid: event.previous_sid,
-            info: convert::publication(event.info),
+            publication: convert::publication(event.info),
         },
         Message::LocalTrackSubscribed(event) => EngineEvent::LocalTrackSubscribed {
             sid: event.track_sid,
         },
         Message::TrackPublished(event) => EngineEvent::TrackPublished {
             identity: event.participant_identity,
-            publication: Arc::new(Publication::remote(router, room, event.publication)),
+            publication: Arc::new(Publication::remote(core, room, event.publication)),
         },
         Message::TrackUnpublished(event) => EngineEvent::TrackUnpublished {
             identity: event.participant_identity,
@@ -98,11 +99,12 @@ fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<Engin
         },
         Message::TrackSubscribed(event) => EngineEvent::TrackSubscribed {
             track: Arc::new(Track::remote(
-                router,
+                core,
                 room,
                 &event.participant_identity,
                 event.track,
             )),
+            handle: 0,
             identity: event.participant_identity,
         },
         Message::TrackUnsubscribed(event) => EngineEvent::TrackUnsubscribed {
@@ -127,13 +129,13 @@ fn of_a_track(router: &Arc<Router>, room: u64, message: Message) -> Result<Engin
 }
 
 /// An event about a participant, or the message back.
-fn of_a_participant(router: &Arc<Router>, message: Message) -> Result<EngineEvent, Message> {
+fn of_a_participant(core: &Arc<Core>, message: Message) -> Result<EngineEvent, Message> {
     Ok(match message {
         Message::ParticipantConnected(event) => {
             // Participants are named by identity here, so the handle is not needed.
-            drop(Handle::own(router, event.info.handle.id));
+            drop(Handle::own(&core.wire, event.info.handle.id));
             EngineEvent::ParticipantConnected {
-                info: convert::participant(event.info.info),
+                participant: convert::participant(event.info.info),
             }
         }
         Message::ParticipantActive(event) => EngineEvent::ParticipantActive {
@@ -192,17 +194,17 @@ fn of_the_room(message: Message) -> Result<EngineEvent, Message> {
         },
         Message::RoomSidChanged(event) => EngineEvent::RoomSidChanged { sid: event.sid },
         Message::RoomUpdated(info) => EngineEvent::RoomUpdated {
-            info: convert::room(info),
+            room: convert::room(info),
         },
         Message::Moved(info) => EngineEvent::Moved {
-            info: convert::room(info),
+            room: convert::room(info),
         },
         Message::ConnectionStateChanged(event) => {
             EngineEvent::ConnectionStateChanged { state: event.state }
         }
         Message::Reconnecting(_) => EngineEvent::Reconnecting,
         Message::Reconnected(_) => EngineEvent::Reconnected,
-        Message::TokenRefreshed(event) => EngineEvent::TokenRefreshed { token: event.token },
+        Message::TokenRefreshed(_) => EngineEvent::TokenRefreshed,
         message => return Err(message),
     })
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use crate::engine::abi::Abi;
+use crate::engine::wire::Abi;
 use crate::engine::EngineError;
 
 /// The version of the library's protocol that `proto` was generated from.

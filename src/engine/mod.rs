@@ -1,7 +1,7 @@
 //! The engine: LiveKit's native media library behind a trait, so that floor 4 is tested without the library too.
 //!
-//! This file decides what floor 4 holds: events, and objects that release what they hold when dropped (the plain data
-//! of requests and answers is in `words.rs`).
+//! This file decides what floor 4 holds: objects that release what they hold when dropped, and what is asked of them (the
+//! plain data of requests and answers is in `types.rs`, what happens in `event.rs`).
 //! It refuses to show a handle number, a protobuf message or a pointer to anyone above.
 
 use std::collections::HashMap;
@@ -12,37 +12,40 @@ use futures_util::future::BoxFuture;
 
 pub mod fake;
 
-mod abi;
 mod answer;
-mod changes;
 mod check;
-mod chores;
 mod convert;
+mod core;
+mod dispatch;
+mod event;
 mod events;
+mod join;
 mod library;
-mod line;
 mod logs;
 mod membership;
 mod memory;
 mod native;
 mod proto;
 mod publication;
+mod publish_gate;
+mod queue;
 mod refusal;
 mod room;
 mod rooms;
-mod router;
 mod source;
 mod streams;
 mod subscription;
 #[cfg(test)]
 mod tests;
 mod track;
-mod words;
+mod types;
+mod wire;
 
+pub use event::EngineEvent;
 pub use library::set_library_dir;
-pub use line::{line, EventReceiver, EventSender};
 pub use native::NativeEngine;
-pub use words::*;
+pub use queue::{queue, EventReceiver, EventSender};
+pub use types::*;
 
 /// A publication held by this process. Dropping it releases the library's handle.
 pub trait EnginePublication: Send + Sync {
@@ -154,134 +157,6 @@ pub struct Connected {
     pub local: ParticipantInfo,
     /// Who is there already, with what they publish.
     pub participants: Vec<(ParticipantInfo, Vec<Arc<dyn EnginePublication>>)>,
-}
-
-/// What happens in a room, in the library's order. Identities name participants, sids name tracks.
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum EngineEvent {
-    ParticipantConnected {
-        info: ParticipantInfo,
-    },
-    ParticipantActive {
-        identity: String,
-    },
-    ParticipantDisconnected {
-        identity: String,
-        reason: i32,
-    },
-    ParticipantsUpdated {
-        participants: Vec<ParticipantInfo>,
-    },
-    LocalTrackPublished {
-        sid: String,
-    },
-    LocalTrackUnpublished {
-        sid: String,
-    },
-    LocalTrackRepublished {
-        previous_sid: String,
-        info: PublicationInfo,
-    },
-    LocalTrackSubscribed {
-        sid: String,
-    },
-    TrackPublished {
-        identity: String,
-        publication: Arc<dyn EnginePublication>,
-    },
-    TrackUnpublished {
-        identity: String,
-        sid: String,
-    },
-    TrackSubscribed {
-        identity: String,
-        track: Arc<dyn EngineTrack>,
-    },
-    TrackUnsubscribed {
-        identity: String,
-        sid: String,
-    },
-    TrackSubscriptionFailed {
-        identity: String,
-        sid: String,
-        error: String,
-    },
-    TrackMuted {
-        identity: String,
-        sid: String,
-    },
-    TrackUnmuted {
-        identity: String,
-        sid: String,
-    },
-    ActiveSpeakersChanged {
-        identities: Vec<String>,
-    },
-    RoomMetadataChanged {
-        metadata: String,
-    },
-    RoomSidChanged {
-        sid: String,
-    },
-    RoomUpdated {
-        info: RoomInfo,
-    },
-    Moved {
-        info: RoomInfo,
-    },
-    ParticipantMetadataChanged {
-        identity: String,
-        metadata: String,
-    },
-    ParticipantNameChanged {
-        identity: String,
-        name: String,
-    },
-    ParticipantAttributesChanged {
-        identity: String,
-        attributes: HashMap<String, String>,
-        changed: HashMap<String, String>,
-    },
-    ParticipantPermissionChanged {
-        identity: String,
-        permission: Option<ParticipantPermission>,
-    },
-    ParticipantEncryptionStatusChanged {
-        identity: String,
-        is_encrypted: bool,
-    },
-    ConnectionQualityChanged {
-        identity: String,
-        quality: i32,
-    },
-    ConnectionStateChanged {
-        state: i32,
-    },
-    /// `identity` is empty when the server sent it.
-    DataReceived {
-        identity: String,
-        payload: bytes::Bytes,
-        topic: Option<String>,
-        kind: i32,
-    },
-    DtmfReceived {
-        identity: String,
-        code: u32,
-        digit: Option<String>,
-    },
-    /// Reliable packets were dropped here because nobody read them.
-    DataDropped {
-        packets: u64,
-    },
-    Reconnecting,
-    Reconnected,
-    TokenRefreshed {
-        token: String,
-    },
-    Disconnected {
-        reason: i32,
-    },
 }
 
 /// The engine: joins rooms and makes audio sources.

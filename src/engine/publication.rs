@@ -4,9 +4,9 @@
 
 use std::sync::Arc;
 
-use crate::engine::abi::Handle;
-use crate::engine::router::Router;
+use crate::engine::core::Core;
 use crate::engine::subscription::Subscription;
+use crate::engine::wire::Handle;
 use crate::engine::{convert, proto, EngineError, EnginePublication, PublicationInfo};
 
 pub(super) struct Publication {
@@ -22,14 +22,14 @@ enum Held {
 impl Publication {
     /// Somebody else's publication in `room`, as an event hands it over.
     pub(super) fn remote(
-        router: &Arc<Router>,
+        core: &Arc<Core>,
         room: u64,
         owned: proto::OwnedTrackPublication,
     ) -> Publication {
-        let handle = Handle::own(router, owned.handle.id);
+        let handle = Handle::own(&core.wire, owned.handle.id);
         Publication {
             info: convert::publication(owned.info),
-            held: Held::Remote(Subscription::new(handle, room)),
+            held: Held::Remote(Subscription::new(core, handle, room)),
         }
     }
 

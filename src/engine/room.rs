@@ -10,19 +10,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::{join_all, FutureExt};
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, OwnedSemaphorePermit};
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::answer::Answer;
-use crate::engine::changes::Changes;
+use crate::engine::answer::{done, failed, misunderstood};
+use crate::engine::core::Core;
 use crate::engine::membership::Membership;
+use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::publication::Publication;
-use crate::engine::router::{Router, Terms};
-use crate::engine::track::{misunderstood, Track};
+use crate::engine::publish_gate::{PublishGate, PATIENCE};
+use crate::engine::track::Track;
+use crate::engine::wire::Handle;
 use crate::engine::{
-    changes, check, proto, DataPacket, EngineError, EngineRoom, EngineTrack, Pending,
-    PublishOptions, RoomAnswer, RoomRequest,
+    check, convert, proto, DataPacket, EngineError, EnginePublication, EngineRoom, EngineTrack,
+    Pending, PublishOptions, RoomAnswer, RoomRequest,
 };
 
 /// A little longer than the library's own deadline of 10 s, so that its reason is the one that is reported.
@@ -32,37 +34,38 @@ const DATA_DEADLINE: Duration = Duration::from_secs(20);
 const UPDATE_DEADLINE: Duration = Duration::from_secs(10);
 
 pub(super) struct Room {
-    router: Arc<Router>,
+    core: Arc<Core>,
     membership: Membership,
     /// Our identity, which every packet of data carries.
     identity: String,
-    changes: Changes,
+    gate: PublishGate,
     /// Set once the tracks were taken back to leave the room.
     emptied: OnceCell<()>,
     ended: CancellationToken,
 }
 
 impl Room {
-    pub(super) fn new(router: &Arc<Router>, membership: Membership, identity: &str) -> Room {
+    pub(super) fn new(core: &Arc<Core>, membership: Membership, identity: &str) -> Room {
         Room {
-            router: router.clone(),
+            core: core.clone(),
             identity: identity.to_owned(),
-            changes: Changes::new(),
+            gate: PublishGate::new(),
             emptied: OnceCell::new(),
-            ended: router.rooms.ended(membership.room()),
+            ended: core.rooms.ended(membership.room()),
             membership,
         }
     }
 
     /// Asks at once. The answer is waited for as long as the room lasts: the library waits for its own deadlines after that.
-    fn ask(
+    fn ask<T: Send + 'static>(
         &self,
         what: &'static str,
         deadline: Duration,
-        terms: Terms,
+        permit: Option<OwnedSemaphorePermit>,
         ask: impl FnOnce(u64) -> Ask,
-    ) -> impl Future<Output = Result<Answer, EngineError>> + Send + 'static {
-        let answer = self.router.ask(what, deadline, terms, ask);
+        read: impl FnOnce(Event) -> Result<T, EngineError> + Send + 'static,
+    ) -> impl Future<Output = Result<T, EngineError>> + Send + 'static {
+        let answer = self.core.wire.ask(what, deadline, permit, ask, read);
         let ended = self.ended.clone();
         async move {
             let answer = ended.run_until_cancelled(answer).await;
@@ -80,8 +83,8 @@ impl Room {
         deadline: Duration,
         ask: impl FnOnce(u64) -> Ask,
     ) -> Pending<RoomAnswer> {
-        let answer = self.ask(what, deadline, Terms::default(), ask);
-        async move { answer.await.map(|_| RoomAnswer::Done) }.boxed()
+        let answer = self.ask(what, deadline, None, ask, done);
+        async move { answer.await.map(|()| RoomAnswer::Done) }.boxed()
     }
 
     fn taking_back(
@@ -104,13 +107,12 @@ impl Room {
     /// Takes every track back before the room is left. The library does so too, but goes before the server has answered,
     /// and then keeps five threads of the room for the ten seconds it waits for that.
     async fn empty(&self) {
-        let settled = self.changes.end().await;
+        let settled = self.gate.end().await;
         let room = self.membership.room();
-        let taking_back = self.router.rooms.published_in(room).into_iter();
+        let taking_back = self.core.rooms.published_in(room).into_iter();
         let taking_back = taking_back.map(|sid| async move {
             let ask = self.taking_back(&sid, true)?;
-            let terms = Terms::default();
-            self.ask("unpublish the track", changes::PATIENCE, terms, ask)
+            self.ask("unpublish the track", PATIENCE, None, ask, done)
                 .await
         });
         let failed = join_all(taking_back).await.iter().any(Result::is_err);
@@ -136,11 +138,8 @@ impl Room {
             })?;
         let local_participant_handle = self.membership.local()?;
         let mark = Mark::set(&track.published)?;
-        let mut change = self.changes.begin()?;
-        let terms = Terms {
-            permit: change.until_answered(),
-            leaves: None,
-        };
+        let mut change = self.gate.begin()?;
+        let permit = change.until_answered();
         let ask = |id| {
             Ask::PublishTrack(proto::PublishTrackRequest {
                 local_participant_handle,
@@ -149,18 +148,16 @@ impl Room {
                 request_async_id: Some(id),
             })
         };
-        let answer = self.ask("publish the track", PUBLISH_DEADLINE, terms, ask);
-        let (router, room) = (self.router.clone(), self.membership.room());
+        let reading = self.core.clone();
+        let read = move |event| published(&reading, event);
+        let answer = self.ask("publish the track", PUBLISH_DEADLINE, permit, ask, read);
+        let (core, room) = (self.core.clone(), self.membership.room());
         Ok(async move {
             let _change = change;
-            match answer.await? {
-                Answer::Published(handle, info) => {
-                    router.rooms.published(room, &info.sid, mark.keep());
-                    let publication = Publication::local(handle, info);
-                    Ok(RoomAnswer::Published(Arc::new(publication)))
-                }
-                _ => Err(misunderstood()),
-            }
+            let publication = answer.await?;
+            core.rooms
+                .published(room, &publication.info().sid, mark.keep());
+            Ok(RoomAnswer::Published(Arc::new(publication)))
         }
         .boxed())
     }
@@ -168,20 +165,17 @@ impl Room {
     fn unpublish_track(&self, sid: String, stop: bool) -> Result<Pending<RoomAnswer>, EngineError> {
         check::track_sid(&sid)?;
         let ask = self.taking_back(&sid, stop)?;
-        let Ok(mut change) = self.changes.begin() else {
+        let Ok(mut change) = self.gate.begin() else {
             // The room is being left, which takes every track back.
             return Ok(async { Ok(RoomAnswer::Done) }.boxed());
         };
-        let terms = Terms {
-            permit: change.until_answered(),
-            leaves: None,
-        };
-        let answer = self.ask("unpublish the track", PUBLISH_DEADLINE, terms, ask);
-        let (router, room) = (self.router.clone(), self.membership.room());
+        let permit = change.until_answered();
+        let answer = self.ask("unpublish the track", PUBLISH_DEADLINE, permit, ask, done);
+        let (core, room) = (self.core.clone(), self.membership.room());
         Ok(async move {
             let _change = change;
             answer.await?;
-            router.rooms.unpublished(room, &sid);
+            core.rooms.unpublished(room, &sid);
             Ok(RoomAnswer::Done)
         }
         .boxed())
@@ -190,7 +184,7 @@ impl Room {
     fn publish_data(&self, packet: DataPacket) -> Result<Pending<RoomAnswer>, EngineError> {
         check::data(&packet, &self.identity)?;
         let local_participant_handle = self.membership.local()?;
-        if !self.router.rooms.may_publish_data(self.membership.room()) {
+        if !self.core.rooms.may_publish_data(self.membership.room()) {
             // The server would drop it, and tell nobody.
             return Err(EngineError::Refused(
                 "the token does not allow to publish data (canPublishData)".into(),
@@ -265,6 +259,22 @@ impl Room {
                 })
             }
         }
+    }
+}
+
+/// What was published, of the answer to publishing.
+pub(super) fn published(core: &Arc<Core>, event: Event) -> Result<Publication, EngineError> {
+    use proto::publish_track_callback::Message;
+    let Event::PublishTrack(callback) = event else {
+        return Err(misunderstood());
+    };
+    match callback.message {
+        Some(Message::Publication(publication)) => Ok(Publication::local(
+            Handle::own(&core.wire, publication.handle.id),
+            convert::publication(publication.info),
+        )),
+        Some(Message::Error(error)) => failed(Some(error)),
+        None => failed(None),
     }
 }
 

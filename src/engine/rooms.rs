@@ -15,20 +15,17 @@ use tokio::runtime::Handle as Runtime;
 use tokio::task::AbortHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::engine::chores::Chore;
-use crate::engine::events::Meaning;
-use crate::engine::line::{line, EventReceiver, EventSender};
+use crate::engine::proto;
 use crate::engine::proto::DisconnectReason;
-use crate::engine::router::{lock, Router};
-use crate::engine::streams::Origin;
-use crate::engine::{events, proto, EngineEvent, ParticipantInfo, ParticipantPermission};
+use crate::engine::queue::{queue, EventReceiver, EventSender};
+use crate::engine::{EngineEvent, ParticipantInfo, ParticipantPermission};
 
 /// How long a reconnection may take before the room counts as lost.
 pub(super) const RECONNECT_DEADLINE: Duration = Duration::from_secs(60);
 
 const GONE: i32 = proto::ConnectionState::ConnDisconnected as i32;
 
-struct Route {
+pub(super) struct Route {
     events: EventSender,
     /// Where deadlines and the like are waited for.
     runtime: Runtime,
@@ -57,6 +54,27 @@ impl Route {
             deadline.abort();
         }
     }
+
+    /// Says the last things about the room.
+    pub(super) fn end(mut self, reason: Option<DisconnectReason>) {
+        self.stop_deadline();
+        for (_, mark) in self.published.drain() {
+            mark.store(false, Ordering::SeqCst);
+        }
+        let reason = match reason {
+            Some(reason) => reason,
+            None if self.leaving => DisconnectReason::ClientInitiated,
+            None => DisconnectReason::UnknownReason,
+        };
+        // Nobody may listen any more.
+        if !self.told {
+            let state = EngineEvent::ConnectionStateChanged { state: GONE };
+            let _ = self.events.send(state);
+        }
+        let reason = reason.into();
+        let _ = self.events.send(EngineEvent::Disconnected { reason });
+        self.ended.cancel();
+    }
 }
 
 #[derive(Default)]
@@ -67,7 +85,7 @@ pub(super) struct Rooms {
 impl Rooms {
     /// Prepares for the events of a room. Must be called within a tokio runtime.
     pub(super) fn open(&self, room: u64, local: &ParticipantInfo) -> EventReceiver {
-        let (events, receiver) = line();
+        let (events, receiver) = queue();
         let route = Route {
             events,
             runtime: Runtime::current(),
@@ -79,18 +97,18 @@ impl Rooms {
             published: HashMap::new(),
             ended: CancellationToken::new(),
         };
-        lock(&self.routes).insert(room, route);
+        self.routes.lock().insert(room, route);
         receiver
     }
 
     /// Whether the room has not ended.
     pub(super) fn is_open(&self, room: u64) -> bool {
-        lock(&self.routes).contains_key(&room)
+        self.routes.lock().contains_key(&room)
     }
 
     /// Whether we may publish data there.
     pub(super) fn may_publish_data(&self, room: u64) -> bool {
-        let routes = lock(&self.routes);
+        let routes = self.routes.lock();
         routes
             .get(&room)
             .is_some_and(|route| route.may_publish_data)
@@ -98,13 +116,13 @@ impl Rooms {
 
     /// Where what belongs to the room is waited for, while it lasts.
     pub(super) fn runtime(&self, room: u64) -> Option<Runtime> {
-        let routes = lock(&self.routes);
+        let routes = self.routes.lock();
         routes.get(&room).map(|route| route.runtime.clone())
     }
 
     /// Cancelled once the room has ended: nothing that was asked of it will be answered any more.
     pub(super) fn ended(&self, room: u64) -> CancellationToken {
-        match lock(&self.routes).get(&room) {
+        match self.routes.lock().get(&room) {
             Some(route) => route.ended.clone(),
             None => {
                 let over = CancellationToken::new();
@@ -116,7 +134,7 @@ impl Rooms {
 
     /// The sids of the tracks published in the room.
     pub(super) fn published_in(&self, room: u64) -> Vec<String> {
-        let routes = lock(&self.routes);
+        let routes = self.routes.lock();
         let route = routes.get(&room);
         route.map_or(Vec::new(), |route| {
             route.published.keys().cloned().collect()
@@ -125,19 +143,14 @@ impl Rooms {
 
     /// Notes that we are about to leave, so that the end needs no other reason.
     pub(super) fn leaving(&self, room: u64) {
-        if let Some(route) = lock(&self.routes).get_mut(&room) {
+        if let Some(route) = self.routes.lock().get_mut(&room) {
             route.leaving = true;
         }
     }
 
-    /// The room has been left.
-    pub(super) fn left(&self, router: &Router, room: u64) {
-        self.finish(router, room, Some(DisconnectReason::ClientInitiated));
-    }
-
     /// Notes a published track.
     pub(super) fn published(&self, room: u64, sid: &str, mark: Arc<AtomicBool>) {
-        match lock(&self.routes).get_mut(&room) {
+        match self.routes.lock().get_mut(&room) {
             Some(route) => {
                 route.published.insert(sid.to_owned(), mark);
             }
@@ -147,50 +160,32 @@ impl Rooms {
 
     /// Notes that a track is no longer published.
     pub(super) fn unpublished(&self, room: u64, sid: &str) {
-        if let Some(route) = lock(&self.routes).get_mut(&room) {
+        if let Some(route) = self.routes.lock().get_mut(&room) {
             route.unmark(sid);
         }
     }
 
-    /// An event of a room, on a thread of the library.
-    pub(super) fn receive(&self, router: &Arc<Router>, event: proto::RoomEvent) {
-        let room = event.room_handle;
-        let Some(message) = event.message else {
-            return;
-        };
-        match events::meaning(router, room, message) {
-            Meaning::Event(event) => self.deliver(router, room, event),
-            Meaning::Ended(reason) => self.finish(router, room, reason),
-            Meaning::Nothing => {}
+    /// Waits with `deadline` for the end of a reconnection.
+    pub(super) fn set_deadline(&self, room: u64, deadline: AbortHandle) {
+        match self.routes.lock().get_mut(&room) {
+            Some(route) => {
+                route.stop_deadline();
+                route.deadline = Some(deadline);
+            }
+            None => deadline.abort(),
         }
     }
 
-    fn deliver(&self, router: &Arc<Router>, room: u64, event: EngineEvent) {
-        match &event {
-            EngineEvent::TrackUnsubscribed { sid, .. } => router.streams.end_track(room, sid),
-            EngineEvent::ParticipantDisconnected { identity, .. } => {
-                router.streams.end_participant(room, identity);
-            }
-            _ => {}
-        }
-        let mut routes = lock(&self.routes);
+    /// Notes what an event says and hands it to whoever reads the room; `false` if the room is not ours.
+    pub(super) fn deliver(&self, room: u64, event: EngineEvent) -> bool {
+        let mut routes = self.routes.lock();
         let Some(route) = routes.get_mut(&room) else {
             // What the event holds is given back after the lock.
             drop(routes);
-            return drop(event);
+            drop(event);
+            return false;
         };
         match &event {
-            EngineEvent::TrackSubscribed { identity, track } => {
-                router.streams.begin_track(Origin {
-                    room: Some(room),
-                    identity: identity.clone(),
-                    sid: track.info().sid.clone(),
-                });
-            }
-            EngineEvent::Reconnecting => {
-                route.stop_deadline();
-                route.deadline = Some(watch(&route.runtime, router, room));
-            }
             EngineEvent::Reconnected => route.stop_deadline(),
             EngineEvent::ConnectionStateChanged { state } => route.told = *state == GONE,
             EngineEvent::ParticipantPermissionChanged {
@@ -200,9 +195,12 @@ impl Rooms {
                 route.may_publish_data = may_publish_data(permission.as_ref());
             }
             EngineEvent::LocalTrackUnpublished { sid } => route.unmark(sid),
-            EngineEvent::LocalTrackRepublished { previous_sid, info } => {
+            EngineEvent::LocalTrackRepublished {
+                previous_sid,
+                publication,
+            } => {
                 if let Some(mark) = route.published.remove(previous_sid) {
-                    route.published.insert(info.sid.clone(), mark);
+                    route.published.insert(publication.sid.clone(), mark);
                 }
             }
             _ => {}
@@ -210,48 +208,15 @@ impl Rooms {
         let unheard = route.events.send(event);
         drop(routes);
         drop(unheard);
+        true
     }
 
-    fn finish(&self, router: &Router, room: u64, reason: Option<DisconnectReason>) {
-        let route = lock(&self.routes).remove(&room);
-        let Some(mut route) = route else { return };
-        route.stop_deadline();
-        let sids: Vec<String> = route.published.keys().cloned().collect();
-        for sid in sids {
-            route.unmark(&sid);
-        }
-        router.streams.end_room(room);
-        let reason = match reason {
-            Some(reason) => reason,
-            None if route.leaving => DisconnectReason::ClientInitiated,
-            None => DisconnectReason::UnknownReason,
-        };
-        // Nobody may listen any more.
-        if !route.told {
-            let state = EngineEvent::ConnectionStateChanged { state: GONE };
-            let _ = route.events.send(state);
-        }
-        let reason = reason.into();
-        let _ = route.events.send(EngineEvent::Disconnected { reason });
-        route.ended.cancel();
+    /// Takes the room out of the table.
+    pub(super) fn close(&self, room: u64) -> Option<Route> {
+        self.routes.lock().remove(&room)
     }
 }
 
 fn may_publish_data(permission: Option<&ParticipantPermission>) -> bool {
     permission.is_none_or(|permission| permission.can_publish_data)
-}
-
-/// Gives the room up when the deadline passes.
-fn watch(runtime: &Runtime, router: &Arc<Router>, room: u64) -> AbortHandle {
-    let router = Arc::downgrade(router);
-    let wait = async move {
-        tokio::time::sleep(RECONNECT_DEADLINE).await;
-        let Some(router) = router.upgrade() else {
-            return;
-        };
-        let reason = DisconnectReason::ConnectionTimeout;
-        router.rooms.finish(&router, room, Some(reason));
-        router.later(Chore::Leave(room, Vec::new()));
-    };
-    runtime.spawn(wait).abort_handle()
 }

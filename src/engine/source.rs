@@ -9,11 +9,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::{Mutex, Semaphore};
 
-use crate::engine::abi::Handle;
+use crate::engine::answer::{done, misunderstood};
+use crate::engine::core::Core;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
-use crate::engine::router::{Router, Terms};
-use crate::engine::track::{misunderstood, Track};
+use crate::engine::track::Track;
+use crate::engine::wire::Handle;
 use crate::engine::{
     check, proto, AudioSourceOptions, EngineAudioSource, EngineError, EngineTrack,
 };
@@ -22,6 +23,7 @@ use crate::engine::{
 const MARGIN: Duration = Duration::from_secs(5);
 
 pub(super) struct AudioSource {
+    core: Arc<Core>,
     handle: Arc<Handle>,
     options: AudioSourceOptions,
     /// Keeps the pieces of one frame together.
@@ -32,7 +34,7 @@ pub(super) struct AudioSource {
 
 impl AudioSource {
     pub(super) fn new(
-        router: &Arc<Router>,
+        core: &Arc<Core>,
         options: AudioSourceOptions,
     ) -> Result<AudioSource, EngineError> {
         check::audio_source(options)?;
@@ -49,11 +51,12 @@ impl AudioSource {
             queue_size_ms: Some(options.queue_size_ms),
             ..Default::default()
         });
-        let Reply::NewAudioSource(response) = router.call("make an audio source", ask)? else {
+        let Reply::NewAudioSource(response) = core.wire.call("make an audio source", ask)? else {
             return Err(misunderstood());
         };
         Ok(AudioSource {
-            handle: Arc::new(Handle::own(router, response.source.handle.id)),
+            core: core.clone(),
+            handle: Arc::new(Handle::own(&core.wire, response.source.handle.id)),
             options,
             order: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
@@ -69,10 +72,6 @@ impl AudioSource {
     async fn capture_piece(&self, samples: &[i16]) -> Result<(), EngineError> {
         let permit = self.turn.clone().acquire_owned().await;
         let deadline = Duration::from_millis(self.options.queue_size_ms.into()) + MARGIN;
-        let terms = Terms {
-            permit: permit.ok(),
-            leaves: None,
-        };
         let channels = self.options.num_channels;
         let buffer = proto::AudioFrameBufferInfo {
             // The library copies the samples before it answers.
@@ -88,11 +87,9 @@ impl AudioSource {
                 request_async_id: Some(id),
             })
         };
-        let router = self.handle.router();
-        router
-            .ask("take the audio frame", deadline, terms, capture)
-            .await
-            .map(drop)
+        let wire = &self.core.wire;
+        let taken = wire.ask("take the audio frame", deadline, permit.ok(), capture, done);
+        taken.await
     }
 }
 
@@ -116,10 +113,7 @@ impl EngineAudioSource for AudioSource {
         let ask = Ask::ClearAudioBuffer(proto::ClearAudioBufferRequest {
             source_handle: self.handle.id(),
         });
-        self.handle
-            .router()
-            .call("clear the audio source", ask)
-            .map(drop)
+        self.core.wire.call("clear the audio source", ask).map(drop)
     }
 
     fn create_track(&self, name: &str) -> Result<Arc<dyn EngineTrack>, EngineError> {
@@ -127,10 +121,12 @@ impl EngineAudioSource for AudioSource {
             name: name.to_owned(),
             source_handle: self.handle.id(),
         });
-        match self.handle.router().call("make an audio track", ask)? {
-            Reply::CreateAudioTrack(response) => {
-                Ok(Arc::new(Track::local(response.track, &self.handle)))
-            }
+        match self.core.wire.call("make an audio track", ask)? {
+            Reply::CreateAudioTrack(response) => Ok(Arc::new(Track::local(
+                &self.core,
+                response.track,
+                &self.handle,
+            ))),
             _ => Err(misunderstood()),
         }
     }

@@ -2,17 +2,13 @@
 //!
 //! **A sink gets `end` exactly once, and no frame after it.** Decides when a stream is over: closed here, ended by the
 //! library, its track unsubscribed, its participant or its room gone. Refuses to keep a frame: it is handed to the sink and given back.
-#![allow(unsafe_code)]
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::engine::abi::Handle;
-use crate::engine::proto::audio_stream_event::Message;
-use crate::engine::router::{lock, Router};
-use crate::engine::{memory, proto, AudioSink, EngineAudioStream};
+use crate::engine::AudioSink;
 
 /// The track a stream belongs to: room (`None` for a local track), whose it is, and its sid.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -30,7 +26,7 @@ struct Route {
 
 impl Route {
     fn end(&self) {
-        let sink = lock(&self.sink).take();
+        let sink = self.sink.lock().take();
         if let Some(sink) = sink {
             sink.end();
         }
@@ -62,79 +58,53 @@ pub(super) struct Streams {
 impl Streams {
     /// Notes that a track is received.
     pub(super) fn begin_track(&self, origin: Origin) {
-        lock(&self.table).received.insert(origin);
+        self.table.lock().received.insert(origin);
     }
 
     /// Announces that a stream is about to be opened; `false` if its track is no longer received.
     pub(super) fn opening(&self, origin: &Origin) -> bool {
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         let received = table.receives(origin);
         table.opening += usize::from(received);
         received
     }
 
     /// Ends what `opening` announced: with the stream's handle, or with `None` if it could not be opened.
-    pub(super) fn opened(
-        &self,
-        opened: Option<Handle>,
-        track: Arc<Handle>,
-        origin: Origin,
-        sink: Arc<dyn AudioSink>,
-    ) -> Option<AudioStream> {
+    pub(super) fn opened(&self, stream: Option<u64>, origin: Origin, sink: Arc<dyn AudioSink>) {
+        let mut table = self.table.lock();
+        table.opening -= 1;
+        let early = stream.is_some_and(|stream| table.early_ends.contains(&stream));
+        if table.opening == 0 {
+            table.early_ends = Vec::new();
+        }
+        let Some(stream) = stream else { return };
+        let over = early || !table.receives(&origin);
         let route = Arc::new(Route {
             sink: Mutex::new(Some(sink)),
             origin,
         });
-        let mut table = lock(&self.table);
-        table.opening -= 1;
-        let over = !table.receives(&route.origin);
-        let ended = opened
-            .as_ref()
-            .is_some_and(|handle| over || table.early_ends.contains(&handle.id()));
-        if table.opening == 0 {
-            table.early_ends = Vec::new();
-        }
-        let handle = opened?;
-        if !ended {
-            table.routes.insert(handle.id(), route.clone());
+        if !over {
+            table.routes.insert(stream, route.clone());
         }
         drop(table);
-        if ended {
+        if over {
             route.end();
         }
-        Some(AudioStream {
-            id: handle.id(),
-            router: handle.router().clone(),
-            held: Mutex::new(Some((handle, track))),
-        })
     }
 
-    /// A frame or an end, on a thread of the library.
-    pub(super) fn receive(&self, router: &Router, event: proto::AudioStreamEvent) {
-        match event.message {
-            Some(Message::FrameReceived(received)) => {
-                self.frame(event.stream_handle, &received.frame.info);
-                router.give_back(received.frame.handle.id);
-            }
-            Some(Message::Eos(_)) => self.ended(event.stream_handle),
-            None => {}
-        }
-    }
-
-    fn frame(&self, stream: u64, info: &proto::AudioFrameBufferInfo) {
-        let route = lock(&self.table).routes.get(&stream).cloned();
+    /// A frame, on a thread of the library.
+    pub(super) fn frame(&self, stream: u64, samples: &[i16], sample_rate: u32, num_channels: u32) {
+        let route = self.table.lock().routes.get(&stream).cloned();
         let Some(route) = route else { return };
-        let length = u64::from(info.num_channels) * u64::from(info.samples_per_channel);
-        // SAFETY: pointer and size are the frame's own; its handle is given back by the caller, after this.
-        let samples = unsafe { memory::slice::<i16>(info.data_ptr, length) };
-        let sink = lock(&route.sink);
+        let sink = route.sink.lock();
         if let Some(sink) = sink.as_ref() {
-            sink.frame(samples, info.sample_rate, info.num_channels);
+            sink.frame(samples, sample_rate, num_channels);
         }
     }
 
-    fn ended(&self, stream: u64) {
-        let mut table = lock(&self.table);
+    /// The stream is over.
+    pub(super) fn ended(&self, stream: u64) {
+        let mut table = self.table.lock();
         let route = table.routes.remove(&stream);
         if route.is_none() && table.opening > 0 {
             table.early_ends.push(stream);
@@ -147,7 +117,7 @@ impl Streams {
 
     fn end_where(&self, over: impl Fn(&Origin) -> bool) {
         let mut gone = Vec::new();
-        let mut table = lock(&self.table);
+        let mut table = self.table.lock();
         table.received.retain(|origin| !over(origin));
         table.routes.retain(|_, route| {
             let over = over(&route.origin);
@@ -175,37 +145,5 @@ impl Streams {
     /// Ends the streams of a room that is gone.
     pub(super) fn end_room(&self, room: u64) {
         self.end_where(|origin| origin.room == Some(room));
-    }
-}
-
-/// An open stream. It holds its track's handle too: the library ends a stream whose track is given back.
-pub(super) struct AudioStream {
-    id: u64,
-    router: Arc<Router>,
-    held: Mutex<Option<(Handle, Arc<Handle>)>>,
-}
-
-impl AudioStream {
-    /// A stream that was over before it was opened.
-    pub(super) fn over(router: &Arc<Router>) -> AudioStream {
-        AudioStream {
-            id: 0,
-            router: router.clone(),
-            held: Mutex::new(None),
-        }
-    }
-}
-
-impl EngineAudioStream for AudioStream {
-    fn close(&self) {
-        self.router.streams.ended(self.id);
-        let held = lock(&self.held).take();
-        drop(held);
-    }
-}
-
-impl Drop for AudioStream {
-    fn drop(&mut self) {
-        self.close();
     }
 }

@@ -11,9 +11,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 
-use crate::engine::abi::Handle;
+use crate::engine::core::Core;
 use crate::engine::proto::ffi_request::Message as Ask;
-use crate::engine::router::lock;
+use crate::engine::wire::Handle;
 use crate::engine::{proto, EngineError};
 
 /// How far apart two wishes are told. Their tasks start within microseconds where the library is not starved.
@@ -45,14 +45,16 @@ impl Wishes {
 
 /// Whether one publication is received. It holds the publication's handle.
 pub(super) struct Subscription {
+    core: Arc<Core>,
     handle: Handle,
     room: u64,
     wishes: Mutex<Wishes>,
 }
 
 impl Subscription {
-    pub(super) fn new(handle: Handle, room: u64) -> Arc<Subscription> {
+    pub(super) fn new(core: &Arc<Core>, handle: Handle, room: u64) -> Arc<Subscription> {
         Arc::new(Subscription {
+            core: core.clone(),
             handle,
             room,
             wishes: Mutex::default(),
@@ -61,7 +63,7 @@ impl Subscription {
 
     /// Subscribes or unsubscribes: now, or as soon as it may be told.
     pub(super) fn set(self: &Arc<Self>, subscribed: bool) -> Result<(), EngineError> {
-        let mut wishes = lock(&self.wishes);
+        let mut wishes = self.wishes.lock();
         if !wishes.waiting.is_empty() {
             wishes.wait(subscribed);
             return Ok(());
@@ -81,7 +83,7 @@ impl Subscription {
 
     /// Starts what tells the wishes that wait, one at a time, until there are none.
     fn start_teller(self: &Arc<Self>, mut due: Instant) -> Result<(), EngineError> {
-        let Some(runtime) = self.handle.router().rooms.runtime(self.room) else {
+        let Some(runtime) = self.core.rooms.runtime(self.room) else {
             let message = "the room is no longer connected: join it again to go on";
             return Err(EngineError::Closed(message.into()));
         };
@@ -100,7 +102,7 @@ impl Subscription {
 
     /// Tells the wish that has waited longest; `false` if none is left.
     fn tell_next(&self) -> bool {
-        let mut wishes = lock(&self.wishes);
+        let mut wishes = self.wishes.lock();
         if let Some(&wish) = wishes.waiting.front() {
             if let Err(error) = self.tell(&mut wishes, wish) {
                 tracing::debug!("{error}");
@@ -115,7 +117,7 @@ impl Subscription {
             subscribe: subscribed,
             publication_handle: self.handle.id(),
         });
-        self.handle.router().call("change the subscription", ask)?;
+        self.core.wire.call("change the subscription", ask)?;
         wishes.told = Some((subscribed, Instant::now()));
         Ok(())
     }

@@ -7,11 +7,14 @@ use std::any::Any;
 use std::sync::atomic::AtomicBool;
 use std::sync::Arc;
 
-use crate::engine::abi::Handle;
+use parking_lot::Mutex;
+
+use crate::engine::answer::misunderstood;
+use crate::engine::core::Core;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
-use crate::engine::router::Router;
-use crate::engine::streams::{AudioStream, Origin};
+use crate::engine::streams::Origin;
+use crate::engine::wire::Handle;
 use crate::engine::{
     check, convert, proto, AudioSink, AudioStreamOptions, EngineAudioStream, EngineError,
     EngineTrack, TrackInfo,
@@ -20,6 +23,7 @@ use crate::engine::{
 const KIND_AUDIO: i32 = proto::TrackKind::KindAudio as i32;
 
 pub(super) struct Track {
+    core: Arc<Core>,
     handle: Arc<Handle>,
     info: TrackInfo,
     origin: Origin,
@@ -32,13 +36,14 @@ pub(super) struct Track {
 impl Track {
     /// The track of `identity`, subscribed in `room`.
     pub(super) fn remote(
-        router: &Arc<Router>,
+        core: &Arc<Core>,
         room: u64,
         identity: &str,
         owned: proto::OwnedTrack,
     ) -> Track {
         Track {
-            handle: Arc::new(Handle::own(router, owned.handle.id)),
+            core: core.clone(),
+            handle: Arc::new(Handle::own(&core.wire, owned.handle.id)),
             origin: Origin {
                 room: Some(room),
                 identity: identity.to_owned(),
@@ -51,9 +56,10 @@ impl Track {
     }
 
     /// A track of our own that carries `source`.
-    pub(super) fn local(owned: proto::OwnedTrack, source: &Arc<Handle>) -> Track {
+    pub(super) fn local(core: &Arc<Core>, owned: proto::OwnedTrack, source: &Arc<Handle>) -> Track {
         Track {
-            handle: Arc::new(Handle::own(source.router(), owned.handle.id)),
+            core: core.clone(),
+            handle: Arc::new(Handle::own(&core.wire, owned.handle.id)),
             origin: Origin {
                 room: None,
                 identity: String::new(),
@@ -93,17 +99,12 @@ impl Track {
             queue_size_frames: Some(options.queue_size_frames),
             ..Default::default()
         });
-        let router = self.handle.router();
-        match router.call("open an audio stream", ask)? {
-            Reply::NewAudioStream(response) => Ok(Handle::own(router, response.stream.handle.id)),
+        let wire = &self.core.wire;
+        match wire.call("open an audio stream", ask)? {
+            Reply::NewAudioStream(response) => Ok(Handle::own(wire, response.stream.handle.id)),
             _ => Err(misunderstood()),
         }
     }
-}
-
-/// The library answered another question.
-pub(super) fn misunderstood() -> EngineError {
-    EngineError::Refused("the media library gave an answer that does not fit the question".into())
 }
 
 impl EngineTrack for Track {
@@ -117,7 +118,7 @@ impl EngineTrack for Track {
             track_handle: self.handle.id(),
             mute: muted,
         });
-        match self.handle.router().call("mute the track", ask)? {
+        match self.core.wire.call("mute the track", ask)? {
             Reply::LocalTrackMute(response) => Ok(response.muted),
             _ => Err(misunderstood()),
         }
@@ -129,7 +130,7 @@ impl EngineTrack for Track {
             track_handle: self.handle.id(),
             enabled,
         });
-        match self.handle.router().call("enable the track", ask)? {
+        match self.core.wire.call("enable the track", ask)? {
             Reply::EnableRemoteTrack(response) => Ok(response.enabled),
             _ => Err(misunderstood()),
         }
@@ -146,23 +147,50 @@ impl EngineTrack for Track {
                 "audio stream: expected an audio track, got a track of another kind".into(),
             ));
         }
-        let streams = &self.handle.router().streams;
+        let streams = &self.core.streams;
         if !streams.opening(&self.origin) {
             sink.end();
-            return Ok(Arc::new(AudioStream::over(self.handle.router())));
+            return Ok(Arc::new(AudioStream::new(&self.core, None)));
         }
-        let (opened, error) = match self.new_stream(options) {
-            Ok(handle) => (Some(handle), None),
-            Err(error) => (None, Some(error)),
-        };
-        let stream = streams.opened(opened, self.handle.clone(), self.origin.clone(), sink);
-        match stream {
-            Some(stream) => Ok(Arc::new(stream)),
-            None => Err(error.unwrap_or_else(misunderstood)),
-        }
+        let opened = self.new_stream(options);
+        let id = opened.as_ref().ok().map(Handle::id);
+        streams.opened(id, self.origin.clone(), sink);
+        let held = Some((opened?, self.handle.clone()));
+        Ok(Arc::new(AudioStream::new(&self.core, held)))
     }
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+/// An open stream. It holds its track's handle too: the library ends a stream whose track is given back.
+struct AudioStream {
+    core: Arc<Core>,
+    held: Mutex<Option<(Handle, Arc<Handle>)>>,
+}
+
+impl AudioStream {
+    /// `None` for one that was over before it was opened.
+    fn new(core: &Arc<Core>, held: Option<(Handle, Arc<Handle>)>) -> AudioStream {
+        AudioStream {
+            core: core.clone(),
+            held: Mutex::new(held),
+        }
+    }
+}
+
+impl EngineAudioStream for AudioStream {
+    fn close(&self) {
+        let held = self.held.lock().take();
+        if let Some((stream, _)) = &held {
+            self.core.streams.ended(stream.id());
+        }
+    }
+}
+
+impl Drop for AudioStream {
+    fn drop(&mut self) {
+        self.close();
     }
 }

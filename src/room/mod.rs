@@ -21,10 +21,12 @@ use std::sync::Arc;
 use tokio::task::JoinHandle;
 
 pub use error::RoomError;
-pub use event::{RoomEvent, Snapshot, SnapshotParticipant};
+pub use event::{Snapshot, SnapshotParticipant};
 pub use queue::EventCounters;
 pub use source::{AudioSource, Stopped};
 pub use stream::AudioStream;
+
+pub use crate::engine::EngineEvent as RoomEvent;
 
 use crate::engine::{
     ConnectOptions, EngineRoom, EngineTrack, Pending, RoomAnswer, RoomEngine, RoomRequest,

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use crate::room::event::{Pressure, RoomEvent};
+use crate::engine::EngineEvent as RoomEvent;
+use crate::room::event::Pressure;
 
 /// Events kept until they are read.
 const CAPACITY: usize = 1_024;
@@ -119,7 +120,7 @@ impl Inner {
         if self.abandoned {
             return Offered::Abandoned;
         }
-        let pressure = event.pressure();
+        let pressure = Pressure::of(&event);
         if let Pressure::Replace(_) = pressure {
             if self.remove_like(&pressure) {
                 self.counters.coalesced += 1;
@@ -142,7 +143,7 @@ impl Inner {
         let found = self
             .events
             .iter()
-            .position(|event| event.pressure() == *pressure);
+            .position(|event| Pressure::of(event) == *pressure);
         found.and_then(|at| self.events.remove(at)).is_some()
     }
 }

@@ -109,7 +109,7 @@ async fn events_come_in_order_and_disconnected_is_the_last() {
     let engine = FakeEngine::new();
     let (room, fake) = join(&engine).await;
     fake.emit(EngineEvent::ParticipantConnected {
-        info: ParticipantInfo::default(),
+        participant: ParticipantInfo::default(),
     });
     fake.emit(EngineEvent::Reconnecting);
     fake.emit(EngineEvent::Reconnected);
@@ -186,7 +186,7 @@ async fn publications_follow_their_sid_through_a_republish() {
     let sid = published.info().sid.clone();
     fake.emit(EngineEvent::LocalTrackRepublished {
         previous_sid: sid.clone(),
-        info: publication("TR_new"),
+        publication: publication("TR_new"),
     });
     while let Some(events) = room.next_events(1).await {
         if let [RoomEvent::LocalTrackRepublished { .. }] = events[..] {
@@ -212,6 +212,7 @@ async fn a_subscribed_track_is_taken_once() {
             sid: "TR_a".into(),
             ..TrackInfo::default()
         }),
+        handle: 0,
     });
     let events = room.next_events(1).await.expect("an event");
     let [RoomEvent::TrackSubscribed { handle, .. }] = events[..] else {
@@ -241,6 +242,7 @@ async fn packets_nobody_reads_are_dropped_and_counted_while_every_state_is_told(
     let packet = || EngineEvent::DataReceived {
         identity: "alice".into(),
         payload: Bytes::from_static(&[0; 16]),
+        length: 16,
         topic: None,
         kind: 0,
     };

@@ -86,7 +86,9 @@ pub async fn event<T>(
 /// Waits until `identity` is announced: before that, changes of it are part of the announcement and no events.
 pub async fn announced(connected: &mut Connected, identity: &str) {
     event("another participant", connected, |event| match event {
-        EngineEvent::ParticipantConnected { info } => (info.identity == identity).then_some(()),
+        EngineEvent::ParticipantConnected { participant } => {
+            (participant.identity == identity).then_some(())
+        }
         _ => None,
     })
     .await;

@@ -1,5 +1,5 @@
 // The JSON that crosses from the native core: the snapshot of a join and the events of a room. Both sides of the
-// boundary name the same fields in the same order; src/room/event.rs and src/engine/words.rs are the other side.
+// boundary name the same fields in the same order; src/engine/event.rs and src/engine/types.rs are the other side.
 
 /** @internal */
 export interface RoomInfo {

@@ -19,7 +19,7 @@ pub use objects::FakeTrack;
 use objects::{FakePublication, FakeSource};
 
 use crate::engine::{
-    line, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, EngineAudioSource,
+    queue, AudioSourceOptions, AudioStreamOptions, ConnectOptions, Connected, EngineAudioSource,
     EngineError, EngineEvent, EnginePublication, EngineRoom, EventSender, ParticipantInfo, Pending,
     PublicationInfo, RoomAnswer, RoomEngine, RoomInfo, RoomRequest, TrackInfo,
 };
@@ -199,7 +199,7 @@ impl RoomEngine for FakeEngine {
             }) => (info, local, participants),
             None => (RoomInfo::default(), ParticipantInfo::default(), Vec::new()),
         };
-        let (sender, events) = line();
+        let (sender, events) = queue();
         let room = FakeRoom {
             log: self.log.clone(),
             events: Arc::new(Mutex::new(Some(sender))),

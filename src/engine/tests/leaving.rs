@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use super::script::{handle, say, say_in, Script};
 use super::{disconnect_id, join, left, publish_id, publishing, sid_of, start, taking_back, ROOM};
+use crate::engine::core::Core;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
-use crate::engine::router::Router;
+use crate::engine::publish_gate::PATIENCE;
 use crate::engine::source::AudioSource;
 use crate::engine::{
-    changes, proto, AudioSourceOptions, Connected, EngineAudioSource, EngineError,
-    EnginePublication, EngineRoom, EngineTrack, RoomAnswer,
+    proto, AudioSourceOptions, Connected, EngineAudioSource, EngineError, EnginePublication,
+    EngineRoom, EngineTrack, RoomAnswer,
 };
 
 fn unpublish_id(ask: &Ask) -> Option<u64> {
@@ -44,25 +45,25 @@ fn unpublished(async_id: u64) -> Event {
     })
 }
 
-fn track(router: &Arc<Router>) -> Arc<dyn EngineTrack> {
+fn track(core: &Arc<Core>) -> Arc<dyn EngineTrack> {
     let options = AudioSourceOptions {
         sample_rate: 48_000,
         num_channels: 1,
         queue_size_ms: 1_000,
     };
-    let source = AudioSource::new(router, options).unwrap();
+    let source = AudioSource::new(core, options).unwrap();
     source.create_track("voice").unwrap()
 }
 
 async fn publish(
     script: &Script,
-    router: &Arc<Router>,
+    core: &Arc<Core>,
     room: &Arc<dyn EngineRoom>,
 ) -> Arc<dyn EnginePublication> {
-    let track = track(router);
+    let track = track(core);
     let published_one = room.request(publishing(&track));
     let id = script.request("publishing", 1, publish_id);
-    say(router, published(id, "TR_9"));
+    say(core, published(id, "TR_9"));
     match published_one.await.unwrap() {
         RoomAnswer::Published(publication) => publication,
         _ => panic!("nothing was published"),
@@ -75,17 +76,17 @@ fn asked(script: &Script, wanted: fn(&Ask) -> Option<u64>) -> usize {
 
 #[tokio::test]
 async fn a_room_is_left_only_after_its_tracks_were_taken_back() {
-    let (script, router) = Script::accepting();
-    let Connected { room, .. } = join(&script, &router).await;
-    let _publication = publish(&script, &router, &room).await;
+    let (script, core) = Script::accepting();
+    let Connected { room, .. } = join(&script, &core).await;
+    let _publication = publish(&script, &core, &room).await;
     let (mut first, mut second) = (room.disconnect(), room.disconnect());
     start(&mut first).await;
     start(&mut second).await;
     let id = script.request("taking the track back", 1, unpublish_id);
     assert_eq!(asked(&script, disconnect_id), 0);
-    say(&router, unpublished(id));
+    say(&core, unpublished(id));
     start(&mut first).await;
-    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    say(&core, left(script.request("leaving", 1, disconnect_id)));
     first.await.unwrap();
     second.await.unwrap();
     assert_eq!(asked(&script, unpublish_id), 1);
@@ -94,24 +95,24 @@ async fn a_room_is_left_only_after_its_tracks_were_taken_back() {
 
 #[tokio::test]
 async fn a_room_is_left_only_after_what_is_under_way_has_ended() {
-    let (script, router) = Script::accepting();
-    let Connected { room, .. } = join(&script, &router).await;
-    let _publication = publish(&script, &router, &room).await;
-    let other = track(&router);
+    let (script, core) = Script::accepting();
+    let Connected { room, .. } = join(&script, &core).await;
+    let _publication = publish(&script, &core, &room).await;
+    let other = track(&core);
     let publishing = room.request(publishing(&other));
     // Nobody waits for this one, but the library is at it.
     drop(room.request(taking_back("TR_9")));
     let mut leaving = room.disconnect();
     start(&mut leaving).await;
-    let late = track(&router);
+    let late = track(&core);
     let refused = room.request(super::publishing(&late));
     let taken_back = room.request(taking_back("TR_9"));
     say(
-        &router,
+        &core,
         unpublished(script.request("taking back", 1, unpublish_id)),
     );
     say_in(
-        &router,
+        &core,
         ROOM,
         RoomMessage::LocalTrackUnpublished(proto::LocalTrackUnpublished {
             publication_sid: "TR_9".into(),
@@ -124,7 +125,7 @@ async fn a_room_is_left_only_after_what_is_under_way_has_ended() {
         "the other is still being published"
     );
     say(
-        &router,
+        &core,
         published(script.request("publishing", 2, publish_id), "TR_8"),
     );
     assert_eq!(sid_of(publishing.await), "TR_8");
@@ -132,49 +133,49 @@ async fn a_room_is_left_only_after_what_is_under_way_has_ended() {
     assert!(matches!(refused.await, Err(EngineError::Closed(_))));
     taken_back.await.unwrap();
     say(
-        &router,
+        &core,
         unpublished(script.request("taking back", 2, unpublish_id)),
     );
     start(&mut leaving).await;
-    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    say(&core, left(script.request("leaving", 1, disconnect_id)));
     leaving.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_room_is_left_although_the_library_never_answers_for_its_tracks() {
-    let (script, router) = Script::accepting();
-    let Connected { room, .. } = join(&script, &router).await;
-    let _publication = publish(&script, &router, &room).await;
-    let other = track(&router);
+    let (script, core) = Script::accepting();
+    let Connected { room, .. } = join(&script, &core).await;
+    let _publication = publish(&script, &core, &room).await;
+    let other = track(&core);
     let publishing = room.request(publishing(&other));
     let began = tokio::time::Instant::now();
     let mut leaving = room.disconnect();
-    let before = began + changes::PATIENCE * 2 - Duration::from_millis(1);
+    let before = began + PATIENCE * 2 - Duration::from_millis(1);
     assert!(tokio::time::timeout_at(before, &mut leaving).await.is_err());
     assert_eq!(asked(&script, disconnect_id), 0);
     let after = before + Duration::from_millis(2);
     assert!(tokio::time::timeout_at(after, &mut leaving).await.is_err());
-    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    say(&core, left(script.request("leaving", 1, disconnect_id)));
     leaving.await.unwrap();
     assert!(matches!(publishing.await, Err(EngineError::Closed(_))));
 }
 
 #[tokio::test]
 async fn a_call_under_way_fails_when_the_room_ends_and_its_late_answer_is_given_back() {
-    let (script, router) = Script::accepting();
-    let Connected { room, .. } = join(&script, &router).await;
-    let track = track(&router);
+    let (script, core) = Script::accepting();
+    let Connected { room, .. } = join(&script, &core).await;
+    let track = track(&core);
     let publishing = room.request(publishing(&track));
     let gone = proto::Disconnected { reason: 5 };
-    say_in(&router, ROOM, RoomMessage::Disconnected(gone));
+    say_in(&core, ROOM, RoomMessage::Disconnected(gone));
     assert!(matches!(publishing.await, Err(EngineError::Closed(_))));
     say(
-        &router,
+        &core,
         published(script.request("publishing", 1, publish_id), "TR_9"),
     );
     script.given_back(70);
     let mut leaving = room.disconnect();
     start(&mut leaving).await;
-    say(&router, left(script.request("leaving", 1, disconnect_id)));
+    say(&core, left(script.request("leaving", 1, disconnect_id)));
     leaving.await.unwrap();
 }

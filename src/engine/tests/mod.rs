@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::core::Core;
+use crate::engine::join::join as join_room;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
-use crate::engine::router::Router;
 use crate::engine::{
-    native, proto, ConnectOptions, Connected, EngineError, EngineEvent, EngineTrack, EventReceiver,
+    proto, ConnectOptions, Connected, EngineError, EngineEvent, EngineTrack, EventReceiver,
     PublishOptions, RoomAnswer, RoomRequest,
 };
 use script::{say, Script};
@@ -93,11 +94,11 @@ fn sid_of(answer: Result<RoomAnswer, EngineError>) -> String {
     }
 }
 
-async fn join(script: &Script, router: &Arc<Router>) -> Connected {
-    let mut joining = Box::pin(native::join(router, "ws://host", "token", options()));
+async fn join(script: &Script, core: &Arc<Core>) -> Connected {
+    let mut joining = Box::pin(join_room(core, "ws://host", "token", options()));
     start(&mut joining).await;
     say(
-        router,
+        core,
         script::joined(script.request("the join", 1, connect_id)),
     );
     joining.await.unwrap()

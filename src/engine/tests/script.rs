@@ -8,13 +8,14 @@ use std::time::Duration;
 
 use prost::Message as _;
 
-use crate::engine::abi::Abi;
+use crate::engine::core::Core;
+use crate::engine::dispatch;
 use crate::engine::proto;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::ffi_response::Message as Reply;
 use crate::engine::proto::room_event::Message as RoomMessage;
-use crate::engine::router::Router;
+use crate::engine::wire::Abi;
 
 type Answerer = Box<dyn Fn(&Ask) -> Option<Reply> + Send + Sync>;
 
@@ -61,15 +62,15 @@ fn accept(handle: u64, ask: &Ask) -> Reply {
 }
 
 impl Script {
-    /// A library that accepts every request, and its router.
-    pub(super) fn accepting() -> (Arc<Script>, Arc<Router>) {
+    /// A library that accepts every request, and its core.
+    pub(super) fn accepting() -> (Arc<Script>, Arc<Core>) {
         Script::with(|_| None)
     }
 
     /// As `accepting`, but `answer` may answer first.
     pub(super) fn with(
         answer: impl Fn(&Ask) -> Option<Reply> + Send + Sync + 'static,
-    ) -> (Arc<Script>, Arc<Router>) {
+    ) -> (Arc<Script>, Arc<Core>) {
         let script = Arc::new(Script {
             answer: Box::new(answer),
             requests: Mutex::default(),
@@ -77,8 +78,8 @@ impl Script {
             changed: Condvar::new(),
             next: AtomicU64::new(1_000),
         });
-        let router = Router::new(script.clone());
-        (script, router)
+        let core = Core::new(script.clone());
+        (script, core)
     }
 
     fn wait<T>(&self, what: &str, found: impl Fn() -> Option<T>) -> T {
@@ -160,20 +161,20 @@ impl Abi for Script {
 }
 
 /// Lets the library say something.
-pub(super) fn say(router: &Arc<Router>, event: Event) {
+pub(super) fn say(core: &Arc<Core>, event: Event) {
     let event = proto::FfiEvent {
         message: Some(event),
     };
-    router.receive(&event.encode_to_vec());
+    dispatch::receive(core, &event.encode_to_vec());
 }
 
 /// Lets the library say something about a room.
-pub(super) fn say_in(router: &Arc<Router>, room: u64, message: RoomMessage) {
+pub(super) fn say_in(core: &Arc<Core>, room: u64, message: RoomMessage) {
     let event = proto::RoomEvent {
         room_handle: room,
         message: Some(message),
     };
-    say(router, Event::RoomEvent(event));
+    say(core, Event::RoomEvent(event));
 }
 
 /// A handle as messages carry it.

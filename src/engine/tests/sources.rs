@@ -4,20 +4,20 @@ use std::sync::Arc;
 
 use super::script::{handle, say, say_in, Script};
 use super::{capture_id, join, publish_id, publishing, sid_of, start, ROOM};
+use crate::engine::core::Core;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
-use crate::engine::router::Router;
 use crate::engine::source::AudioSource;
 use crate::engine::{proto, AudioSourceOptions, EngineAudioSource, EngineError};
 
-fn source(router: &Arc<Router>, queue_size_ms: u32) -> AudioSource {
+fn source(core: &Arc<Core>, queue_size_ms: u32) -> AudioSource {
     let options = AudioSourceOptions {
         sample_rate: 48_000,
         num_channels: 1,
         queue_size_ms,
     };
-    AudioSource::new(router, options).unwrap()
+    AudioSource::new(core, options).unwrap()
 }
 
 fn captured(async_id: u64) -> Event {
@@ -29,8 +29,8 @@ fn captured(async_id: u64) -> Event {
 
 #[tokio::test]
 async fn one_capture_is_outstanding_at_a_time_even_if_the_first_is_abandoned() {
-    let (script, router) = Script::accepting();
-    let source = source(&router, 1_000);
+    let (script, core) = Script::accepting();
+    let source = source(&core, 1_000);
     let mut first = source.capture(vec![0; 480], 480);
     start(&mut first).await;
     let id = script.request("the first frame", 1, capture_id);
@@ -39,11 +39,11 @@ async fn one_capture_is_outstanding_at_a_time_even_if_the_first_is_abandoned() {
     start(&mut second).await;
     let sent = || script.requests().iter().filter_map(capture_id).count();
     assert_eq!(sent(), 1, "the second frame waits for the first");
-    say(&router, captured(id));
+    say(&core, captured(id));
     start(&mut second).await;
     assert_eq!(sent(), 2);
     say(
-        &router,
+        &core,
         captured(script.request("the second frame", 2, capture_id)),
     );
     second.await.unwrap();
@@ -51,13 +51,13 @@ async fn one_capture_is_outstanding_at_a_time_even_if_the_first_is_abandoned() {
 
 #[tokio::test]
 async fn a_frame_longer_than_the_queue_is_handed_over_in_pieces() {
-    let (script, router) = Script::accepting();
-    let source = source(&router, 20);
+    let (script, core) = Script::accepting();
+    let source = source(&core, 20);
     let mut capture = source.capture(vec![0; 2_000], 2_000);
     for piece in 1..=3 {
         start(&mut capture).await;
         say(
-            &router,
+            &core,
             captured(script.request("a piece", piece, capture_id)),
         );
     }
@@ -72,9 +72,9 @@ async fn a_frame_longer_than_the_queue_is_handed_over_in_pieces() {
 
 #[tokio::test(start_paused = true)]
 async fn publishing_has_a_deadline_and_happens_once_per_track() {
-    let (script, router) = Script::accepting();
-    let connected = join(&script, &router).await;
-    let track = source(&router, 1_000).create_track("voice").unwrap();
+    let (script, core) = Script::accepting();
+    let connected = join(&script, &core).await;
+    let track = source(&core, 1_000).create_track("voice").unwrap();
     let room = connected.room;
     let late = room.request(publishing(&track)).await;
     assert!(matches!(late, Err(EngineError::TimedOut(_))));
@@ -92,17 +92,17 @@ async fn publishing_has_a_deadline_and_happens_once_per_track() {
             )),
         })
     };
-    say(&router, published(1, 70));
+    say(&core, published(1, 70));
     script.given_back(70);
     let published_one = room.request(publishing(&track));
-    say(&router, published(2, 71));
+    say(&core, published(2, 71));
     assert_eq!(sid_of(published_one.await), "TR_9");
     let again = room.request(publishing(&track)).await;
     assert!(matches!(again, Err(EngineError::Invalid(_))));
     let event = proto::LocalTrackUnpublished {
         publication_sid: "TR_9".into(),
     };
-    say_in(&router, ROOM, RoomMessage::LocalTrackUnpublished(event));
+    say_in(&core, ROOM, RoomMessage::LocalTrackUnpublished(event));
     let mut free = room.request(publishing(&track));
     start(&mut free).await;
 }

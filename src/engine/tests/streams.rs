@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 
 use super::script::{handle, say, say_in, Script};
 use super::{join, ROOM};
+use crate::engine::core::Core;
 use crate::engine::proto::ffi_event::Message as Event;
 use crate::engine::proto::ffi_request::Message as Ask;
 use crate::engine::proto::room_event::Message as RoomMessage;
-use crate::engine::router::Router;
 use crate::engine::{proto, AudioSink, AudioStreamOptions, Connected, EngineEvent, EngineTrack};
 
 #[derive(Default)]
@@ -66,11 +66,7 @@ fn stream_ended(stream: u64) -> Event {
 }
 
 /// Lets a track arrive and answers it.
-async fn subscribe(
-    router: &Arc<Router>,
-    connected: &mut Connected,
-    id: u64,
-) -> Arc<dyn EngineTrack> {
+async fn subscribe(core: &Arc<Core>, connected: &mut Connected, id: u64) -> Arc<dyn EngineTrack> {
     let info = proto::TrackInfo {
         sid: "TR_1".into(),
         kind: proto::TrackKind::KindAudio.into(),
@@ -78,7 +74,7 @@ async fn subscribe(
         ..Default::default()
     };
     say_in(
-        router,
+        core,
         ROOM,
         RoomMessage::TrackSubscribed(proto::TrackSubscribed {
             participant_identity: "them".into(),
@@ -96,7 +92,7 @@ async fn subscribe(
 
 #[tokio::test]
 async fn frames_reach_their_sink_and_are_given_back_and_none_follows_the_end() {
-    let (script, router) = Script::with(|ask| match ask {
+    let (script, core) = Script::with(|ask| match ask {
         Ask::NewAudioStream(_) => Some(proto::ffi_response::Message::NewAudioStream(
             proto::NewAudioStreamResponse {
                 stream: proto::OwnedAudioStream {
@@ -107,17 +103,17 @@ async fn frames_reach_their_sink_and_are_given_back_and_none_follows_the_end() {
         )),
         _ => None,
     });
-    let mut connected = join(&script, &router).await;
-    let track = subscribe(&router, &mut connected, 40).await;
+    let mut connected = join(&script, &core).await;
+    let track = subscribe(&core, &mut connected, 40).await;
     let ear = Arc::new(Ear::default());
     let stream = track.audio_stream(STREAM, ear.clone()).unwrap();
     drop(track);
     assert!(!script.has_back(40), "an open stream keeps its track");
-    say(&router, frame(50, 60, &[1, -2, 3]));
+    say(&core, frame(50, 60, &[1, -2, 3]));
     script.given_back(60);
     stream.close();
-    say(&router, frame(50, 61, &[4]));
-    say(&router, stream_ended(50));
+    say(&core, frame(50, 61, &[4]));
+    say(&core, stream_ended(50));
     script.given_back(61);
     drop(stream);
     assert_eq!(ear.heard(), ["[1, -2, 3] 48000 1", "end"]);
@@ -127,9 +123,9 @@ async fn frames_reach_their_sink_and_are_given_back_and_none_follows_the_end() {
 
 #[tokio::test]
 async fn a_stream_ends_with_its_track_its_participant_its_room_or_by_itself() {
-    let (script, router) = Script::accepting();
-    let mut connected = join(&script, &router).await;
-    let track = subscribe(&router, &mut connected, 40).await;
+    let (script, core) = Script::accepting();
+    let mut connected = join(&script, &core).await;
+    let track = subscribe(&core, &mut connected, 40).await;
     let open = || {
         let ear = Arc::new(Ear::default());
         let stream = track.audio_stream(STREAM, ear.clone()).unwrap();
@@ -142,17 +138,17 @@ async fn a_stream_ends_with_its_track_its_participant_its_room_or_by_itself() {
         participant_identity: who(),
         track_sid: sid,
     };
-    say_in(&router, ROOM, RoomMessage::TrackUnsubscribed(event));
+    say_in(&core, ROOM, RoomMessage::TrackUnsubscribed(event));
     assert_eq!(unsubscribed.heard(), ["end"]);
     let (gone, _b) = open();
     let event = proto::ParticipantDisconnected {
         participant_identity: who(),
         disconnect_reason: 1,
     };
-    say_in(&router, ROOM, RoomMessage::ParticipantDisconnected(event));
+    say_in(&core, ROOM, RoomMessage::ParticipantDisconnected(event));
     assert_eq!(gone.heard(), ["end"]);
     let (over, c) = open();
-    say_in(&router, ROOM, RoomMessage::Eos(proto::RoomEos {}));
+    say_in(&core, ROOM, RoomMessage::Eos(proto::RoomEos {}));
     assert_eq!(over.heard(), ["end"]);
     c.close();
     assert_eq!(over.heard(), ["end"]);
@@ -160,8 +156,8 @@ async fn a_stream_ends_with_its_track_its_participant_its_room_or_by_itself() {
 
 #[tokio::test]
 async fn an_end_that_overtakes_the_opening_of_its_stream_is_not_lost() {
-    let router: Arc<Mutex<Option<Arc<Router>>>> = Arc::default();
-    let early = router.clone();
+    let core: Arc<Mutex<Option<Arc<Core>>>> = Arc::default();
+    let early = core.clone();
     let (script, made) = Script::with(move |ask| match ask {
         Ask::NewAudioStream(_) => {
             say(early.lock().unwrap().as_ref().unwrap(), stream_ended(50));
@@ -176,11 +172,11 @@ async fn an_end_that_overtakes_the_opening_of_its_stream_is_not_lost() {
         }
         _ => None,
     });
-    *router.lock().unwrap() = Some(made.clone());
+    *core.lock().unwrap() = Some(made.clone());
     let mut connected = join(&script, &made).await;
     let track = subscribe(&made, &mut connected, 40).await;
     let ear = Arc::new(Ear::default());
     let _stream = track.audio_stream(STREAM, ear.clone()).unwrap();
     assert_eq!(ear.heard(), ["end"]);
-    *router.lock().unwrap() = None;
+    *core.lock().unwrap() = None;
 }

@@ -23,8 +23,8 @@ fn publication(connected: &Connected) -> Arc<dyn EnginePublication> {
 
 #[tokio::test(start_paused = true)]
 async fn wishes_of_one_moment_are_told_apart_and_the_last_one_stands() {
-    let (script, router) = Script::accepting();
-    let connected = join(&script, &router).await;
+    let (script, core) = Script::accepting();
+    let connected = join(&script, &core).await;
     let publication = publication(&connected);
     let wish = |wishes: &[bool]| {
         for wish in wishes {
@@ -49,8 +49,8 @@ async fn wishes_of_one_moment_are_told_apart_and_the_last_one_stands() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wish_that_waits_is_dropped_with_its_publication() {
-    let (script, router) = Script::accepting();
-    let connected = join(&script, &router).await;
+    let (script, core) = Script::accepting();
+    let connected = join(&script, &core).await;
     let kept = publication(&connected);
     kept.set_subscribed(false).unwrap();
     kept.set_subscribed(true).unwrap();
@@ -63,11 +63,11 @@ async fn a_wish_that_waits_is_dropped_with_its_publication() {
 
 #[tokio::test(start_paused = true)]
 async fn a_wish_that_would_have_to_wait_is_refused_after_the_room() {
-    let (script, router) = Script::accepting();
-    let connected = join(&script, &router).await;
+    let (script, core) = Script::accepting();
+    let connected = join(&script, &core).await;
     let kept = publication(&connected);
     kept.set_subscribed(false).unwrap();
-    router.rooms.left(&router, ROOM);
+    core.left(ROOM);
     assert!(matches!(
         kept.set_subscribed(true),
         Err(EngineError::Closed(_))

@@ -1,4 +1,4 @@
-//! The line of events from the library's threads to whoever reads a room. Nobody may wait at its beginning, so what others
+//! The queue of events from the library's threads to whoever reads a room. Nobody may wait at its beginning, so what others
 //! can fill it with is bounded here.
 //!
 //! **What tells the state of a room always passes; reliable data passes up to a bound in bytes, and whoever reads is told
@@ -31,7 +31,7 @@ struct Load {
     gap: AtomicU64,
 }
 
-/// A packet of data as this line sees it.
+/// A packet of data as this queue sees it.
 #[derive(Clone, Copy)]
 struct Weight {
     bytes: usize,
@@ -70,23 +70,24 @@ impl Load {
     }
 }
 
-pub fn line() -> (EventSender, EventReceiver) {
+/// A queue for the events of one room.
+pub fn queue() -> (EventSender, EventReceiver) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let load = Arc::new(Load::default());
     let sender = EventSender {
-        line: sender,
+        events: sender,
         load: load.clone(),
     };
     let receiver = EventReceiver {
-        line: receiver,
+        events: receiver,
         load,
     };
     (sender, receiver)
 }
 
-/// The beginning of the line.
+/// The beginning of a queue.
 pub struct EventSender {
-    line: mpsc::UnboundedSender<EngineEvent>,
+    events: mpsc::UnboundedSender<EngineEvent>,
     load: Arc<Load>,
 }
 
@@ -97,24 +98,24 @@ impl EventSender {
             // One notice for all that follow until it is read.
             if !packet.lossy && self.load.gap.fetch_add(1, Ordering::Relaxed) == 0 {
                 let notice = EngineEvent::DataDropped { packets: 0 };
-                let _ = self.line.send(notice);
+                let _ = self.events.send(notice);
             }
             return Some(event);
         }
-        self.line.send(event).err().map(|unread| unread.0)
+        self.events.send(event).err().map(|unread| unread.0)
     }
 }
 
-/// The end of the line.
+/// The end of a queue.
 pub struct EventReceiver {
-    line: mpsc::UnboundedReceiver<EngineEvent>,
+    events: mpsc::UnboundedReceiver<EngineEvent>,
     load: Arc<Load>,
 }
 
 impl EventReceiver {
     /// The next event; nothing once the room has ended and all were read.
     pub async fn recv(&mut self) -> Option<EngineEvent> {
-        let event = self.line.recv().await?;
+        let event = self.events.recv().await?;
         if let Some(packet) = weight(&event) {
             self.load.remove(packet);
         }
@@ -141,6 +142,7 @@ mod tests {
         EngineEvent::DataReceived {
             identity: String::new(),
             payload: Bytes::from(vec![0; bytes]),
+            length: bytes,
             topic: None,
             kind,
         }
@@ -148,7 +150,7 @@ mod tests {
 
     #[tokio::test]
     async fn few_lossy_packets_wait_and_one_that_is_read_makes_room_for_another() {
-        let (sender, mut receiver) = line();
+        let (sender, mut receiver) = queue();
         for _ in 0..MOST_LOSSY_PACKETS {
             assert!(sender.send(packet(1, 0)).is_none());
         }
@@ -163,7 +165,7 @@ mod tests {
     #[tokio::test]
     async fn f_r14_reliable_data_waits_up_to_a_bound_in_bytes_and_the_reader_is_told_where_it_was_passed(
     ) {
-        let (sender, mut receiver) = line();
+        let (sender, mut receiver) = queue();
         for _ in 0..100_000 {
             assert!(sender.send(packet(1, 1)).is_none());
         }

@@ -16,11 +16,11 @@ const MOST: u32 = 10_000;
 /// How long leaving waits for changes. Taking a track back takes 50 ms; a publication may hang on a lost connection.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-pub(super) struct Changes(Arc<Semaphore>);
+pub(super) struct PublishGate(Arc<Semaphore>);
 
-impl Changes {
-    pub(super) fn new() -> Changes {
-        Changes(Arc::new(Semaphore::new(MOST as usize)))
+impl PublishGate {
+    pub(super) fn new() -> PublishGate {
+        PublishGate(Arc::new(Semaphore::new(MOST as usize)))
     }
 
     /// Begins a change, unless the room has begun to be left.
