@@ -59,10 +59,6 @@ impl Handle {
     pub(super) fn id(&self) -> u64 {
         self.id
     }
-
-    pub(super) fn wire(&self) -> &Arc<Wire> {
-        &self.wire
-    }
 }
 
 impl Drop for Handle {
