@@ -372,9 +372,7 @@ export declare function nativeSignWebhook(body: Uint8Array, given: Array<NativeA
 
 /**
  * Verifies a body against the scheme's headers: each header's lines joined with line feeds, an absent one empty; `id`
- * counts only in the standard scheme. Returns where the fields stand: a character that is 1 if the body is ASCII, four
- * characters a place in the order of `webhook::Place`'s list, then the token's subject if the body leaves the identity
- * to it.
+ * counts only in the standard scheme. Returns the notification as JSON.
  */
 export declare function nativeVerifyWebhook(verifier: ExternalObject<unknown>, body: Uint8Array, signature: string, timestamp: string, id?: string | undefined | null): string
 

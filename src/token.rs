@@ -5,8 +5,7 @@ use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use base64::{alphabet, Engine};
 
 use crate::id::Pii;
-use crate::json;
-use crate::json::{Reader, Value};
+use crate::json::{read_object, Flaw, Json, Object};
 
 /// How far the clocks of LiveKit and of this machine may differ, in seconds, as in LiveKit's own verifier.
 pub const LEEWAY_S: i64 = 60;
@@ -110,56 +109,30 @@ impl Claims {
     }
 }
 
-fn read(text: &str) -> Result<Claims, json::Flaw> {
-    let mut claims = Claims {
-        subject: Pii(String::new()),
-        name: None,
-        expires_at_s: None,
-        not_before_s: None,
-        room: None,
-        room_join: false,
-        can_update_own_metadata: false,
-    };
-    json::read_object(text, |key, reader| {
-        match key.decode().as_bytes() {
-            b"video" if reader.at_object() => return read_grant(reader, &mut claims),
-            b"sub" => claims.subject = string(&reader.value()?).unwrap_or(Pii(String::new())),
-            b"name" => claims.name = string(&reader.value()?),
-            b"exp" => claims.expires_at_s = seconds(&reader.value()?),
-            b"nbf" => claims.not_before_s = seconds(&reader.value()?),
-            _ => drop(reader.value()?),
-        }
-        Ok(())
-    })?;
-    Ok(claims)
-}
-
-fn read_grant(reader: &mut Reader<'_>, claims: &mut Claims) -> Result<(), json::Flaw> {
-    reader.object(|key, reader| {
-        let value = reader.value()?;
-        match key.decode().as_bytes() {
-            b"room" => claims.room = string(&value),
-            b"roomJoin" => claims.room_join = value == Value::Bool(true),
-            b"canUpdateOwnMetadata" => claims.can_update_own_metadata = value == Value::Bool(true),
-            _ => {}
-        }
-        Ok(())
+fn read(text: &str) -> Result<Claims, Flaw> {
+    let body = read_object(text)?;
+    let nothing = Object::default();
+    let video = body.get("video").as_object().unwrap_or(&nothing);
+    Ok(Claims {
+        subject: string(body.get("sub")).unwrap_or(Pii(String::new())),
+        name: string(body.get("name")),
+        expires_at_s: seconds(body.get("exp")),
+        not_before_s: seconds(body.get("nbf")),
+        room: string(video.get("room")),
+        room_join: *video.get("roomJoin") == Json::Bool(true),
+        can_update_own_metadata: *video.get("canUpdateOwnMetadata") == Json::Bool(true),
     })
 }
 
-fn string(value: &Value<'_>) -> Option<Pii<String>> {
-    match value {
-        Value::Text(text) => Some(Pii(text.decode().into_owned())),
-        _ => None,
-    }
+fn string(value: &Json<'_>) -> Option<Pii<String>> {
+    value.as_text().map(|text| Pii(text.to_owned()))
 }
 
 /// A NumericDate of RFC 7519: seconds, possibly with a fraction, which is cut off.
-fn seconds(value: &Value<'_>) -> Option<i64> {
+fn seconds(value: &Json<'_>) -> Option<i64> {
     match value {
-        Value::Number(written) => value
-            .integer()
-            .or_else(|| written.parse::<f64>().ok().map(|seconds| seconds as i64)),
+        Json::Integer(seconds) => Some(*seconds),
+        Json::Number(seconds) => Some(*seconds as i64),
         _ => None,
     }
 }

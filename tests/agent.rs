@@ -15,7 +15,7 @@ use roomhook::clock::FakeClock;
 use roomhook::error::Code;
 use roomhook::job::{Input, Limits};
 use roomhook::secret::{SecretOptions, Secrets};
-use roomhook::webhook::{sign, Headers, Verifier, VerifierOptions};
+use roomhook::webhook::{sign, Event, Headers, Verifier, VerifierOptions};
 use serde_json::{json, Value};
 
 const NOW_S: i64 = 1_800_000_000;
@@ -88,7 +88,7 @@ fn receive(agent: &Agent, body: &Value) -> Received {
 
 fn new_job(agent: &Agent, change: Value) -> NewJob {
     match receive(agent, &webhook(change)) {
-        Received::New(job) => job,
+        Received::New(job) => *job,
         other => panic!("expected a new job, got {other:?}"),
     }
 }
@@ -121,9 +121,12 @@ fn finish(agent: &Agent, ticket: Ticket) -> Vec<Step> {
 fn s1_08_an_accepted_job_is_answered_with_the_tokens_identity_and_runs() {
     let agent = agent();
     let job = new_job(&agent, json!({ "deadline_ms": 9_000 }));
-    assert_eq!(job.subject.as_deref(), Some("agent-1"));
-    assert_eq!(job.deadline_ms, Some(9_000));
-    assert!(job.can_update_own_metadata && !job.offer);
+    let webhook = &job.notification;
+    let claims = webhook.claims.as_ref().expect("a token");
+    assert_eq!(webhook.participant_identity, Some(claims.subject.clone()));
+    assert_eq!(claims.subject.0, "agent-1");
+    assert_eq!(webhook.deadline_ms, Some(9_000));
+    assert!(claims.can_update_own_metadata && webhook.event == Event::Job);
     let (answer, steps) = accept(&agent, job.ticket);
     assert_eq!(
         (answer.status, &*answer.body),
@@ -278,7 +281,8 @@ fn an_offer_is_answered_and_nothing_runs() {
     let Received::New(offer) = receive(&agent, &body) else {
         panic!("expected something to decide");
     };
-    assert!(offer.offer && offer.subject.is_none());
+    assert_eq!(offer.notification.event, Event::Offer);
+    assert_eq!(offer.notification.participant_identity, None);
     let decision = serde_json::from_str(r#"{"is":"accepted","identity":"ada"}"#).expect("JSON");
     let (answer, steps) = agent.decide(offer.ticket, &decision).expect("decided");
     assert_eq!(

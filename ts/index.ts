@@ -3,6 +3,7 @@
 import './base/core-log.js'
 
 export { type Agent, createAgent } from './agent/agent.js'
+export type { RateLimit } from './agent/gate.js'
 export {
   currentJob,
   type Job,
@@ -13,10 +14,9 @@ export {
   type JoinedRoom,
   type ShutdownFunction,
 } from './agent/job.js'
-export type { JobInfo, JobParticipant, JobRoom, JobType } from './agent/job-info.js'
 export type { AcceptOptions, JobRequest } from './agent/job-request.js'
 export type { NodeHandler } from './agent/node-http.js'
-export type { AgentOptions, AgentSecret, AgentSecrets } from './agent/options.js'
+export type { AgentOptions } from './agent/options.js'
 export type { WaitForParticipantOptions } from './agent/participants.js'
 export type { AgentEventMap } from './agent/receiver.js'
 export type { WaitOptions } from './base/abort.js'
@@ -79,8 +79,19 @@ export {
   RemoteVideoTrack,
   Track,
 } from './room/track.js'
-export type { JobNotification, JobOffer, JobTermination, JobWebhook, WebhookFields } from './webhook/fields.js'
 export type { WebhookHeaders } from './webhook/headers.js'
+export type {
+  JobInfo,
+  JobNotification,
+  JobOffer,
+  JobParticipant,
+  JobRoom,
+  JobTermination,
+  JobType,
+  JobWebhook,
+  WebhookFields,
+} from './webhook/notification.js'
+export type { AgentSecret, AgentSecrets } from './webhook/secrets.js'
 export {
   createWebhookVerifier,
   type SignWebhookOptions,

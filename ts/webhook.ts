@@ -1,10 +1,19 @@
 // `roomhook/webhook`: verify and sign job webhooks, without an agent, a room or the media library.
 
-export type { JobParticipant, JobRoom, JobType } from './agent/job-info.js'
-export type { AgentSecret, AgentSecrets } from './agent/options.js'
 export { ConfigError, RoomhookError, WebhookError } from './base/errors.js'
-export type { JobNotification, JobOffer, JobTermination, JobWebhook, WebhookFields } from './webhook/fields.js'
 export type { WebhookHeaders } from './webhook/headers.js'
+export type {
+  JobInfo,
+  JobNotification,
+  JobOffer,
+  JobParticipant,
+  JobRoom,
+  JobTermination,
+  JobType,
+  JobWebhook,
+  WebhookFields,
+} from './webhook/notification.js'
+export type { AgentSecret, AgentSecrets } from './webhook/secrets.js'
 export {
   createWebhookVerifier,
   type SignWebhookOptions,

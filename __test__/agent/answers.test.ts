@@ -2,10 +2,12 @@
 // web fetch, Express and bare node:http, on real sockets (S1-21). What is refused before that is in agent-refusals.test.ts.
 
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import type { AgentOptions, JobRequest } from '../../ts/index.js'
+import { type AgentOptions, createAgent, type JobRequest } from '../../ts/index.js'
 import { DOORS, Openings, post, serve } from '../support/doors.js'
-import { jobBody, joinToken, sign } from '../support/job-webhook.js'
+import { jobBody, joinToken, SECRET, sign } from '../support/job-webhook.js'
 import { StatusDesk } from '../support/status-desk.js'
 import { listen } from '../support/suite-log.js'
 
@@ -274,4 +276,22 @@ describe.each(DOORS)('through $name', ({ open }) => {
     expect(job.signal.reason).toMatchObject({ code: 'ABORTED', details: { reason: 'terminated' } })
     expect((await post(door, notice)).status).toBe(200)
   })
+})
+
+test('F-W7: two receivers each start the same delivery, and the README promises no more than that', async () => {
+  const entries: string[] = []
+  const agents = ['first', 'second'].map((name) =>
+    createAgent({ secrets: SECRET, statusUrl: desk.url, entry: () => void entries.push(name) }),
+  )
+  const webhook = sign(await jobBody())
+  for (const agent of agents) {
+    const ended = once(agent, 'jobEnded')
+    const request = () => new Request('http://localhost/agent', { method: 'POST', ...webhook })
+    expect([(await agent.fetch(request())).status, (await agent.fetch(request())).status]).toEqual([200, 200])
+    await ended
+    await agent.close()
+  }
+  expect(entries).toEqual(['first', 'second'])
+  const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+  expect(readme.match(/exactly once.*/g)).toEqual([expect.stringMatching(/^exactly once per process/)])
 })

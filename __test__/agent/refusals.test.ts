@@ -90,6 +90,24 @@ describe.each(DOORS)('through $name', ({ open }) => {
     }
   })
 
+  test('F-W6: any +json is taken, and a request without a content type is refused and logged', async () => {
+    const { door } = await agentBehindDoor()
+    const webhook = sign(await jobBody())
+    for (const type of ['application/cloudevents+json', 'application/vnd.livekit.job+json; v=1']) {
+      const headers = { ...webhook.headers, 'content-type': type }
+      expect((await post(door, { ...webhook, headers })).status).toBe(200)
+    }
+    logged.length = 0
+    const { 'x-livekit-signature': signature } = webhook.headers
+    const bare = `POST /agent HTTP/1.1\r\nHost: a\r\nConnection: close\r\nX-LiveKit-Signature: ${signature}\r\n`
+    const head = await raw(
+      door.port,
+      `${bare}Content-Length: ${Buffer.byteLength(webhook.body)}\r\n\r\n${webhook.body}`,
+    )
+    expect(head).toMatch(/^HTTP\/1.1 415 /)
+    expect(logged).toMatchObject([{ level: 'warn', fields: { status: 415, why: expect.stringContaining('got none') } }])
+  })
+
   test('S1-17 a body over the limit is refused, with its length declared or not', async () => {
     const { door } = await agentBehindDoor({ maxBodyBytes: 100_000 })
     const declared = await raw(

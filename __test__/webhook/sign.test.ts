@@ -4,6 +4,7 @@ import { createHmac } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { createAgent } from '../../ts/index.js'
 import { signWebhook } from '../../ts/webhook.js'
 
 interface Vectors {
@@ -19,7 +20,9 @@ describe('signWebhook', () => {
   const secrets = vectors.secret
 
   test('signing gives the vectors’ headers', () => {
-    for (const { body, headers, ...options } of vectors.signing) expect(signWebhook(body, options)).toEqual(headers)
+    for (const { body, headers, ...options } of vectors.signing) {
+      expect(signWebhook(body, options)).toEqual({ 'Content-Type': 'application/json', ...headers })
+    }
   })
 
   test('takes the timestamp from the body and makes up an id', () => {
@@ -27,6 +30,23 @@ describe('signWebhook', () => {
     expect(headers['X-LiveKit-Timestamp']).toBe('5')
     expect(headers['webhook-id']).toMatch(/^[0-9a-f-]{36}$/)
     expect(headers['webhook-id']).not.toBe(signWebhook('{"timestamp":5}', { secrets })['webhook-id'])
+  })
+
+  test('F-W8: its headers and the body are a whole request', async () => {
+    const agent = createAgent({ secrets, entry: () => {} })
+    const body = JSON.stringify({
+      event: 'terminated',
+      job_id: 'AJ_1',
+      room: { sid: 'RM_1', name: 'lobby' },
+      reason: 'expired',
+      timestamp: Math.floor(Date.now() / 1000),
+    })
+    const request = new Request('http://localhost/agent', {
+      method: 'POST',
+      headers: signWebhook(body, { secrets }),
+      body: Buffer.from(body),
+    })
+    expect((await agent.fetch(request)).status).toBe(200)
   })
 
   test('signs what node:crypto signs', () => {

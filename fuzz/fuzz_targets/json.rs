@@ -1,15 +1,11 @@
-//! No text makes the strict JSON reader panic, and what it reads it can decode.
+//! No text makes the strict JSON reader panic, and what it takes is JSON.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use roomhook::json::{read_object, Value};
+use roomhook::json::read_object;
 
 fuzz_target!(|text: &str| {
-    let _ = read_object(text, |key, reader| {
-        let _ = key.decode();
-        if let Value::Text(value) = reader.value()? {
-            let _ = value.decode();
-        }
-        Ok(())
-    });
+    if read_object(text).is_ok() {
+        serde_json::from_str::<serde_json::Value>(text).expect("what is taken is JSON");
+    }
 });

@@ -7,8 +7,8 @@ use serde::Serialize;
 use url::Url;
 
 use crate::address::{self, AddressError, PlainText, Protocol};
+use crate::agent::conflict;
 use crate::agent::status::{Destination, JobStatus};
-use crate::agent::{conflict, NewJob, Ticket};
 use crate::error::{Code, Error};
 use crate::id::{JobId, RoomSid, Secret};
 use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output};
@@ -54,8 +54,6 @@ pub(super) struct LiveJob {
     room_sid: RoomSid,
     offer: bool,
     subject: Option<String>,
-    can_update_own_metadata: bool,
-    deadline_ms: Option<u64>,
     machine: Machine,
     undecided: bool,
     status: Option<Arc<JobStatus>>,
@@ -65,38 +63,27 @@ pub(super) struct LiveJob {
 impl LiveJob {
     /// Takes what a job needs out of its notification; refuses addresses that must not be called.
     pub(super) fn new(
-        notification: Notification,
+        notification: &Notification,
         limits: Limits,
         rules: &AddressRules,
         status_base: Option<&Url>,
     ) -> Result<Self, Error> {
-        let status = destination(&notification, rules, status_base)?;
+        let status = destination(notification, rules, status_base)?;
         let claims = notification.claims.as_ref();
         Ok(LiveJob {
             offer: notification.event == Event::Offer,
             subject: claims.map(|claims| claims.subject.0.clone()),
-            can_update_own_metadata: claims.is_some_and(|claims| claims.can_update_own_metadata),
-            deadline_ms: notification.deadline_ms,
             machine: Machine::new(limits),
             undecided: true,
             status: status.map(|to| Arc::new(JobStatus::new(to))),
-            secrets: [notification.access_token, notification.status_token]
+            secrets: [&notification.access_token, &notification.status_token]
                 .into_iter()
                 .flatten()
+                .cloned()
                 .collect(),
-            job_id: notification.job_id,
-            room_sid: notification.room.sid,
+            job_id: notification.job_id.clone(),
+            room_sid: notification.room.sid.clone(),
         })
-    }
-
-    pub(super) fn describe(&self, ticket: Ticket) -> NewJob {
-        NewJob {
-            ticket,
-            offer: self.offer,
-            subject: self.subject.clone(),
-            can_update_own_metadata: self.can_update_own_metadata,
-            deadline_ms: self.deadline_ms,
-        }
     }
 
     pub(super) fn is_undecided(&self) -> bool {

@@ -49,14 +49,7 @@ pub struct AgentOptions {
 pub struct NewJob {
     /// Its number in this process.
     pub ticket: Ticket,
-    /// An offer is answered and nothing more.
-    pub offer: bool,
-    /// The identity in its token; `None` in an offer.
-    pub subject: Option<String>,
-    /// Whether name, metadata and attributes can be set after joining.
-    pub can_update_own_metadata: bool,
-    /// How long the sender waits for the answer, if it says.
-    pub deadline_ms: Option<u64>,
+    pub notification: Notification,
 }
 
 /// What became of a request.
@@ -71,7 +64,7 @@ pub enum Received {
     /// Its first copy is being decided and gives the answer.
     Undecided(Ticket),
     /// The agent has to decide.
-    New(NewJob),
+    New(Box<NewJob>),
     /// A job has ended elsewhere.
     Terminated {
         answer: Answer,
@@ -215,7 +208,7 @@ impl Agent {
         }
         let key = notification.idempotency_key();
         let job = LiveJob::new(
-            notification,
+            &notification,
             self.limits,
             &self.addresses,
             self.status_base.as_ref(),
@@ -224,9 +217,12 @@ impl Agent {
         let admission = state.table.admit(key, self.elapsed_ms());
         Ok(match admission {
             Admission::New(ticket) => {
-                let new = job.describe(ticket);
+                let new = NewJob {
+                    ticket,
+                    notification,
+                };
                 state.jobs.insert(ticket, job);
-                Received::New(new)
+                Received::New(Box::new(new))
             }
             Admission::Undecided(ticket) => Received::Undecided(ticket),
             Admission::Decided(body) => answered(Answer::repeated(body)),

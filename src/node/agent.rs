@@ -13,8 +13,7 @@ use url::Url;
 use crate::address::{self, AddressError, PlainText, Protocol};
 use crate::agent::status::Delivery;
 use crate::agent::{
-    AddressRules, Agent, AgentOptions, Answer, Decision, NewJob, Received, Steps, TableLimits,
-    Ticket,
+    AddressRules, Agent, AgentOptions, Answer, Decision, Received, Steps, TableLimits, Ticket,
 };
 use crate::clock::SystemClock;
 use crate::error::{Code, Error};
@@ -23,7 +22,7 @@ use crate::job::{Input, Limits};
 use crate::node::convert;
 use crate::node::error::{spawn, throw};
 use crate::secret::SecretOptions;
-use crate::webhook::{Headers, Scheme, Verifier, VerifierOptions};
+use crate::webhook::{Headers, Notification, Scheme, Verifier, VerifierOptions};
 
 /// Answers kept beside those of running jobs: about 300 bytes each.
 const MAX_ANSWERS: usize = 20_000;
@@ -82,12 +81,9 @@ enum ReceivedText<'a> {
     },
     New {
         ticket: Ticket,
-        offer: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        subject: Option<&'a str>,
+        /// Whether name, metadata and attributes can be set after joining.
         can_update_own_metadata: bool,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        deadline_ms: Option<u64>,
+        webhook: &'a Notification,
     },
     Terminated {
         answer: AnswerText<'a>,
@@ -168,7 +164,7 @@ impl NativeAgent {
             .chunks_exact(2)
             .map(|pair| (pair[0].as_str(), pair[1].as_str()));
         let received = self.agent.receive(&Headers::from_lines(pairs), body);
-        json(&received_text(&received)).map_err(throw)
+        convert::json(&received_text(&received)).map_err(throw)
     }
 
     /// Takes the decision on a new delivery; gives its answer and the first steps.
@@ -181,7 +177,7 @@ impl NativeAgent {
             answer: answer_text(&answer),
             steps: &steps,
         };
-        json(&decided).map_err(throw)
+        convert::json(&decided).map_err(throw)
     }
 
     /// Takes what happened to a job; gives the next steps.
@@ -190,7 +186,7 @@ impl NativeAgent {
         let ticket = ticket_of(ticket).map_err(throw)?;
         let input: Input = parse(&input, "input").map_err(throw)?;
         let steps = self.agent.input(ticket, input).map_err(throw)?;
-        json(&steps).map_err(throw)
+        convert::json(&steps).map_err(throw)
     }
 
     /// Delivers what a job has to report; resolves when nothing is left to do.
@@ -202,7 +198,7 @@ impl NativeAgent {
     ) -> napi::Result<PromiseRaw<'env, String>> {
         let ticket = ticket_of(ticket).map_err(throw)?;
         let agent = self.agent.clone();
-        let delivered = async move { json(&delivery_text(agent.report(ticket).await)) };
+        let delivered = async move { convert::json(&delivery_text(agent.report(ticket).await)) };
         spawn(env, delivered, |_env, text| Ok(text))
     }
 
@@ -322,11 +318,6 @@ fn parse<T: DeserializeOwned>(text: &str, what: &str) -> Result<T, Error> {
         .map_err(|_| Error::new(Code::ConfigInvalid, format!("{what} is not of its form")))
 }
 
-fn json(value: &impl Serialize) -> Result<String, Error> {
-    serde_json::to_string(value)
-        .map_err(|error| Error::new(Code::ConfigInvalid, "not serialisable").with_source(error))
-}
-
 fn answer_text(answer: &Answer) -> AnswerText<'_> {
     AnswerText {
         status: answer.status,
@@ -343,18 +334,11 @@ fn received_text(received: &Received) -> ReceivedText<'_> {
             why: why.as_ref().map(|why| &*why.message),
         },
         Received::Undecided(ticket) => ReceivedText::Undecided { ticket: *ticket },
-        Received::New(NewJob {
-            ticket,
-            offer,
-            subject,
-            can_update_own_metadata,
-            deadline_ms,
-        }) => ReceivedText::New {
-            ticket: *ticket,
-            offer: *offer,
-            subject: subject.as_deref(),
-            can_update_own_metadata: *can_update_own_metadata,
-            deadline_ms: *deadline_ms,
+        Received::New(new) => ReceivedText::New {
+            ticket: new.ticket,
+            can_update_own_metadata: (new.notification.claims.as_ref())
+                .is_some_and(|claims| claims.can_update_own_metadata),
+            webhook: &new.notification,
         },
         Received::Terminated { answer, steps } => ReceivedText::Terminated {
             answer: answer_text(answer),

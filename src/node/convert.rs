@@ -3,6 +3,8 @@
 
 use std::ops::RangeInclusive;
 
+use serde::Serialize;
+
 use crate::error::{Code, Error};
 
 /// The largest whole number a JavaScript number holds exactly.
@@ -26,6 +28,12 @@ pub fn integer<T: TryFrom<i64>>(
         Code::ConfigInvalid,
         format!("{path} must be a whole number from {min} to {max}, got {value}"),
     ))
+}
+
+/// A value as the JSON text it crosses as.
+pub fn json(value: &impl Serialize) -> Result<String, Error> {
+    serde_json::to_string(value)
+        .map_err(|error| Error::new(Code::ConfigInvalid, "not serialisable").with_source(error))
 }
 
 /// A duration or size in whole units, from 0 to what a JavaScript number holds exactly.

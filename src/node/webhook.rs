@@ -1,7 +1,7 @@
-//! Webhook verification and signing for JavaScript. One synchronous call judges the received bytes and says where the
-//! fields stand in them; JavaScript cuts them out. Building the object here would cost more than all the rest.
+//! Webhook verification and signing for JavaScript. One synchronous call judges the received bytes and gives what they
+//! say as JSON text; building the object here, property by property, would cost more than all the rest.
 
-use napi::bindgen_prelude::{External, Utf16String};
+use napi::bindgen_prelude::External;
 use napi_derive::napi;
 
 use crate::clock::{Clock, SystemClock};
@@ -11,18 +11,12 @@ use crate::node::convert;
 use crate::node::error::throw;
 use crate::secret::Secrets;
 use crate::webhook;
-use crate::webhook::{Checked, Headers, Line, Place, Scheme, Verifier, VerifierOptions, PLACES};
+use crate::webhook::{Headers, Line, Notification, Scheme, Verifier, VerifierOptions};
 
 const DAY_S: i64 = 24 * 60 * 60;
 const MAX_SECONDS: i64 = convert::MAX_SAFE_INTEGER / 1_000;
 
-/// Digits of the places: two of them hold a byte offset and leave a bit for a flag.
-const DIGIT_BITS: u32 = 15;
-const DIGIT: u64 = (1 << DIGIT_BITS) - 1;
-const FLAG: u16 = 1 << DIGIT_BITS;
-const ABSENT: u16 = u16::MAX;
-/// Two digits hold offsets up to here.
-const MAX_BODY_BYTES: i64 = (1 << (2 * DIGIT_BITS)) - (1 << DIGIT_BITS) - 1;
+const MAX_BODY_BYTES: i64 = 1 << 30;
 
 /// The options of a verifier, complete.
 #[napi(object)]
@@ -65,9 +59,7 @@ pub fn native_weak_webhook_secrets(
 }
 
 /// Verifies a body against the scheme's headers: each header's lines joined with line feeds, an absent one empty; `id`
-/// counts only in the standard scheme. Returns where the fields stand: a character that is 1 if the body is ASCII, four
-/// characters a place in the order of `webhook::Place`'s list, then the token's subject if the body leaves the identity
-/// to it.
+/// counts only in the standard scheme. Returns the notification as JSON.
 #[napi(catch_unwind)]
 pub fn native_verify_webhook(
     #[napi(ts_arg_type = "ExternalObject<unknown>")] verifier: &External<NativeVerifier>,
@@ -75,7 +67,7 @@ pub fn native_verify_webhook(
     signature: String,
     timestamp: String,
     id: Option<String>,
-) -> napi::Result<Utf16String> {
+) -> napi::Result<String> {
     verifier
         .check(
             body,
@@ -83,18 +75,18 @@ pub fn native_verify_webhook(
             &timestamp,
             id.as_deref().unwrap_or_default(),
         )
-        .map(|checked| units(&checked).into())
+        .and_then(|notification| convert::json(&notification))
         .map_err(throw)
 }
 
 impl NativeVerifier {
-    fn check<'a>(
+    fn check(
         &self,
-        body: &'a [u8],
+        body: &[u8],
         signature: &str,
         timestamp: &str,
         id: &str,
-    ) -> Result<Checked<'a>, Error> {
+    ) -> Result<Notification, Error> {
         let (signature, timestamp) = (Line::joined(signature), Line::joined(timestamp));
         let headers = if self.standard {
             Headers {
@@ -111,46 +103,8 @@ impl NativeVerifier {
             }
         };
         let now_ms = self.now_ms.unwrap_or_else(|| SystemClock.now_ms());
-        Ok(self.verifier.check(&headers, body, now_ms)?)
+        Ok(self.verifier.verify(&headers, body, now_ms)?)
     }
-}
-
-fn units(checked: &Checked<'_>) -> Vec<u16> {
-    let mut units = Vec::with_capacity(1 + 4 * PLACES);
-    units.push(u16::from(checked.is_ascii()));
-    for place in checked.places() {
-        units.extend(match place {
-            Place::Absent => [ABSENT, 0, 0, 0],
-            Place::Number(value) => [
-                digit(value, 3),
-                digit(value, 2),
-                digit(value, 1),
-                digit(value, 0),
-            ],
-            Place::Written {
-                start,
-                end,
-                escaped,
-            } => {
-                let (start, end) = (start as u64, end as u64);
-                let flag = if escaped { FLAG } else { 0 };
-                [
-                    flag | digit(start, 1),
-                    digit(start, 0),
-                    digit(end, 1),
-                    digit(end, 0),
-                ]
-            }
-        });
-    }
-    if let Some(identity) = checked.unwritten_identity() {
-        units.extend(identity.encode_utf16());
-    }
-    units
-}
-
-fn digit(value: u64, place: u32) -> u16 {
-    ((value >> (DIGIT_BITS * place)) & DIGIT) as u16
 }
 
 fn verifier(options: NativeWebhookVerifierOptions) -> Result<NativeVerifier, Error> {

@@ -5,18 +5,7 @@ use crate::error::{Code, Error};
 use crate::json::Flaw;
 use crate::secret::SecretError;
 use crate::token::TokenFlaw;
-
-/// A field of the body that is not of the documented form.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: expected {expected}, got {found}")]
-pub struct FieldProblem {
-    /// The field, such as `room.sid`.
-    pub path: &'static str,
-    /// What it should be.
-    pub expected: &'static str,
-    /// The kind of what it is.
-    pub found: &'static str,
-}
+use crate::webhook::fields::FieldProblem;
 
 /// Why a webhook is refused, or a verifier or signature cannot be made.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

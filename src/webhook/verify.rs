@@ -4,20 +4,19 @@
 //!
 //! **Nothing of a body is looked at before its MAC has matched.**
 
+use crate::json::{read_object, Json, Object};
 use crate::secret::{SecretOptions, Secrets};
 use crate::token::Claims;
-use crate::webhook::body::{Fields, Timestamp};
 use crate::webhook::error::WebhookError;
 use crate::webhook::headers;
 use crate::webhook::headers::{Headers, Line};
-use crate::webhook::notification::{Event, Notification};
-use crate::webhook::places::{places, Place, PLACES};
+use crate::webhook::notification::Notification;
 use crate::webhook::signature::Digests;
 
 /// How far the signed timestamp may be from the receiver's clock, either way, unless configured.
 pub const DEFAULT_TOLERANCE_S: u32 = 300;
-/// The largest body, unless configured: 2 MiB.
-pub const DEFAULT_MAX_BODY_BYTES: usize = 2 * 1024 * 1024;
+/// The largest body, unless configured: 4 MiB. LiveKit allows 512 KiB a metadata field, and escaping doubles quotes.
+pub const DEFAULT_MAX_BODY_BYTES: usize = 4 * 1024 * 1024;
 
 /// Which headers carry the signature.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -67,39 +66,6 @@ pub struct Verifier {
     max_body_bytes: usize,
 }
 
-/// A body that has passed every check and still lies where it was received.
-pub struct Checked<'a> {
-    fields: Box<Fields<'a>>,
-    claims: Option<Claims>,
-    timestamp_s: i64,
-    text: &'a str,
-}
-
-impl Checked<'_> {
-    /// Whether every byte of the body is ASCII.
-    pub fn is_ascii(&self) -> bool {
-        self.text.is_ascii()
-    }
-
-    /// Where its fields stand.
-    pub fn places(&self) -> [Place; PLACES] {
-        places(&self.fields, self.timestamp_s, self.text)
-    }
-
-    /// The token's subject, if the body leaves the identity to it.
-    pub fn unwritten_identity(&self) -> Option<&str> {
-        let written = self.fields.participant_identity;
-        let unwritten = written.is_none_or(|identity| identity.is_empty());
-        let claims = self.claims.as_ref().filter(|_| unwritten)?;
-        Some(&claims.subject.0)
-    }
-
-    /// Copies what the body says.
-    pub fn into_notification(self) -> Notification {
-        Notification::new(*self.fields, self.claims, self.timestamp_s)
-    }
-}
-
 impl Verifier {
     /// Checks the options and prepares the keys.
     pub fn new(options: VerifierOptions) -> Result<Verifier, WebhookError> {
@@ -141,17 +107,6 @@ impl Verifier {
         body: &[u8],
         now_ms: i64,
     ) -> Result<Notification, WebhookError> {
-        self.check(headers, body, now_ms)
-            .map(Checked::into_notification)
-    }
-
-    /// Verifies a webhook without copying anything of it.
-    pub fn check<'a>(
-        &self,
-        headers: &Headers<'_>,
-        body: &'a [u8],
-        now_ms: i64,
-    ) -> Result<Checked<'a>, WebhookError> {
         if body.len() > self.max_body_bytes {
             return Err(WebhookError::BodyTooLarge {
                 limit: self.max_body_bytes,
@@ -160,17 +115,17 @@ impl Verifier {
         }
         let sent = self.check_mac(headers, body, now_ms)?;
         let text = std::str::from_utf8(body).map_err(|_| WebhookError::NotUtf8)?;
-        let fields = Fields::read(text)?;
+        let object = read_object(text)?;
+        let timestamp = timestamp_of(&object);
+        let mut notification = Notification::read(&object, *timestamp.as_ref().unwrap_or(&0))?;
         let now_s = now_ms.div_euclid(1_000);
-        let timestamp_s = self.check_time(&fields, sent, now_s)?;
-        self.check_name(&fields)?;
-        let claims = check_token(&fields, now_s)?;
-        Ok(Checked {
-            fields,
-            claims,
-            timestamp_s,
-            text,
-        })
+        self.check_time(timestamp?, sent, now_s)?;
+        self.check_name(&notification)?;
+        if let Some(claims) = check_token(&notification, now_s)? {
+            notification.participant_identity = Some(claims.subject.clone());
+            notification.claims = Some(claims);
+        }
+        Ok(notification)
     }
 
     /// Checks the MAC and returns the timestamp header, which the MAC of the LiveKit scheme does not cover.
@@ -218,15 +173,10 @@ impl Verifier {
 
     fn check_time(
         &self,
-        fields: &Fields<'_>,
+        timestamp_s: i64,
         sent: Option<TimestampHeader<'_>>,
         now_s: i64,
-    ) -> Result<i64, WebhookError> {
-        let timestamp_s = match fields.timestamp {
-            Timestamp::Seconds(seconds) => seconds,
-            Timestamp::Missing => return Err(WebhookError::TimestampMissing),
-            Timestamp::NotInteger => return Err(WebhookError::TimestampNotInteger),
-        };
+    ) -> Result<(), WebhookError> {
         if let Some((name, line)) = sent {
             if line != Line::One(timestamp_s.to_string().as_str()) {
                 return Err(WebhookError::TimestampDiffers(name));
@@ -243,12 +193,12 @@ impl Verifier {
                 tolerance_s,
             });
         }
-        Ok(timestamp_s)
+        Ok(())
     }
 
-    fn check_name(&self, fields: &Fields<'_>) -> Result<(), WebhookError> {
-        match (&self.agent_name, fields.agent_name) {
-            (Some(ours), Some(theirs)) if !theirs.is(ours) => Err(WebhookError::WrongAgent),
+    fn check_name(&self, notification: &Notification) -> Result<(), WebhookError> {
+        match (&self.agent_name, &notification.agent_name) {
+            (Some(ours), Some(theirs)) if ours != theirs => Err(WebhookError::WrongAgent),
             _ => Ok(()),
         }
     }
@@ -264,18 +214,22 @@ fn one<'h>(name: &'static str, line: Line<'h>) -> Result<&'h str, WebhookError> 
     }
 }
 
+fn timestamp_of(body: &Object<'_>) -> Result<i64, WebhookError> {
+    match body.get("timestamp") {
+        Json::Integer(seconds @ 0..) => Ok(*seconds),
+        Json::Null => Err(WebhookError::TimestampMissing),
+        _ => Err(WebhookError::TimestampNotInteger),
+    }
+}
+
 /// The token of a job must fit the job; other events carry none that counts.
-fn check_token(fields: &Fields<'_>, now_s: i64) -> Result<Option<Claims>, WebhookError> {
-    let (Event::Job, Some(token), Some(room)) =
-        (fields.event, fields.access_token, fields.room.name)
-    else {
+fn check_token(notification: &Notification, now_s: i64) -> Result<Option<Claims>, WebhookError> {
+    let Some(token) = &notification.access_token else {
         return Ok(None);
     };
-    let claims = Claims::decode(token.decode().as_ref())?;
-    let identity = fields
-        .participant_identity
-        .filter(|identity| !identity.is_empty())
-        .map(|identity| identity.decode());
-    claims.check(room.decode().as_ref(), identity.as_deref(), now_s)?;
+    let claims = Claims::decode(token.expose())?;
+    let identity = notification.participant_identity.as_ref();
+    let identity = identity.map(|identity| identity.0.as_str());
+    claims.check(&notification.room.name.0, identity, now_s)?;
     Ok(Some(claims))
 }

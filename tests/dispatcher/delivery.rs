@@ -32,7 +32,7 @@ async fn a_dispatch_becomes_a_signed_webhook_and_the_statuses_go_back_to_livekit
     let request = agent.next().await;
     let job = request.verified();
     assert_eq!(
-        (job.event, job.dispatch_id.unwrap().as_str()),
+        (job.event, job.dispatch_id.as_str()),
         (Event::Job, &*dispatch_id)
     );
     assert_eq!(

@@ -8,7 +8,8 @@ import { Receiver } from './receiver.js'
 /** An agent that is launched by webhooks. Make one with `createAgent`. */
 export class Agent extends Receiver {
   /**
-   * Answers a webhook that came as a web `Request`; never rejects. It can be handed on by itself:
+   * Answers a webhook that came as a web `Request`. Whatever the request, it never rejects; what is no `Request` at all is
+   * a `ConfigError`, `CONFIG_INVALID`. It can be handed on by itself:
    * `export const POST = agent.fetch`.
    */
   readonly fetch = (request: Request): Promise<Response> => handleRequest(this, request)

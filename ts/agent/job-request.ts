@@ -3,7 +3,7 @@
 
 import { ConfigError, JobError, RoomhookError } from '../base/errors.js'
 import { checkOptions, checkString, checkStrings, checkText } from '../base/options.js'
-import type { JobInfo } from './job-info.js'
+import type { JobInfo } from '../webhook/notification.js'
 
 /** How a job is accepted. What is left out, or empty, is the token's. */
 export interface AcceptOptions {

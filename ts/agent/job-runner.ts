@@ -9,6 +9,7 @@ import { handOut } from '../base/promises.js'
 import type { RoomOptions } from '../room/options.js'
 import type { RemoteParticipant } from '../room/participant.js'
 import { Room } from '../room/room.js'
+import type { JobInfo } from '../webhook/notification.js'
 import {
   Job,
   type JobControls,
@@ -19,7 +20,6 @@ import {
   runInJob,
   type ShutdownFunction,
 } from './job.js'
-import type { JobInfo } from './job-info.js'
 import type { AcceptOptions } from './job-request.js'
 import { type WaitForParticipantOptions, waitForParticipant } from './participants.js'
 

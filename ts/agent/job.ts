@@ -8,7 +8,7 @@ import type { LocalParticipant } from '../room/local-participant.js'
 import type { RoomOptions } from '../room/options.js'
 import type { RemoteParticipant } from '../room/participant.js'
 import type { Room } from '../room/room.js'
-import type { JobInfo, JobType } from './job-info.js'
+import type { JobInfo, JobType } from '../webhook/notification.js'
 import type { WaitForParticipantOptions } from './participants.js'
 
 /** How a job fares. The last two are final. */

@@ -1,9 +1,11 @@
-// The handler for Express and for bare `node:http`: it reads the raw bytes on its route, whatever else is mounted, and
-// refuses a body that somebody parsed before. It never throws and never answers twice.
+// The handler for Express and for bare `node:http`: it reads the raw bytes on its route, whatever else is mounted, or
+// takes them from whoever kept them. It refuses other frameworks' objects at once, and never answers twice.
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { headersOf, isLine, refuseHead, TOO_LARGE, TOO_SLOW } from './handler.js'
-import { type Answer, INTERNAL_ERROR, type Receiver } from './receiver.js'
+import type { WebhookHeaders } from '../webhook/headers.js'
+import { bodyWasRead, wrongMount } from '../webhook/raw-body.js'
+import { answerTo, type Body, headersOf, logFailure } from './handler.js'
+import type { Answer, Receiver } from './receiver.js'
 
 /** A request listener for `node:http`, and a route handler for Express and what is like it. */
 export type NodeHandler = (request: IncomingMessage, response: ServerResponse, next?: unknown) => void
@@ -11,80 +13,92 @@ export type NodeHandler = (request: IncomingMessage, response: ServerResponse, n
 /** How long the rest of a body that is too large is thrown away, so that the sender can read the answer. */
 const LINGER_MS = 1_000
 
-/** Serves requests as Node brings them. */
+/** Serves requests as Node brings them. Throws for what is no request of Node's, and for nothing else. */
 export function nodeHandler(receiver: Receiver): NodeHandler {
   return (request, response) => {
-    answerTo(receiver, request).then(
-      (answer) => send(request, response, answer),
-      () => send(request, response, INTERNAL_ERROR),
-    )
+    checkObjects(request, response)
+    void serve(receiver, request, response)
   }
 }
 
-async function answerTo(receiver: Receiver, request: IncomingMessage): Promise<Answer | undefined> {
-  const { headers } = request
-  const head = {
-    method: request.method,
-    contentType: headers['content-type'],
-    contentEncoding: headers['content-encoding'],
-    contentLength: headers['content-length'],
-  }
-  const refusal = refuseHead(head, receiver.maxBodyBytes)
-  if (refusal !== undefined) return refusal
-  const body = await rawBody(request, receiver)
-  if (body === 'cut') return undefined
-  if (body === 'tooSlow') return TOO_SLOW
-  if (body === 'parsed') return receiver.refuseParsedBody()
-  if (body === 'tooLarge' || body.byteLength > receiver.maxBodyBytes) return TOO_LARGE
-  return receiver.receive(linesOf(request), body)
+function checkObjects(request: unknown, response: unknown): void {
+  const { on, headers } = (request ?? {}) as Partial<IncomingMessage>
+  const { writeHead, end } = (response ?? {}) as Partial<ServerResponse>
+  const requestFits = typeof on === 'function' && typeof headers === 'object'
+  if (requestFits && typeof writeHead === 'function' && typeof end === 'function') return
+  const error = wrongMount("Node's own request and response", requestFits ? response : request)
+  logFailure(error)
+  throw error
 }
 
-function linesOf({ rawHeaders }: IncomingMessage): string[] {
-  const lines: string[] = []
-  for (let index = 0; index + 1 < rawHeaders.length; index += 2) {
-    const [name, value] = [rawHeaders[index], rawHeaders[index + 1]]
-    if (name !== undefined && value !== undefined && isLine(name)) lines.push(name, value)
+async function serve(receiver: Receiver, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  try {
+    // What fails on either from here on shows in what is read and written.
+    request.on('error', ignore)
+    response.on?.('error', ignore)
+    const answer = await answerTo(receiver, () => ({
+      method: request.method,
+      headers: headersAsSent(request),
+      address: addressOf(request),
+      read: (open) => read(request, open),
+    }))
+    send(request, response, answer)
+  } catch (error) {
+    logFailure(error)
   }
-  return lines
 }
 
-type Read = Uint8Array | 'tooLarge' | 'tooSlow' | 'cut'
+function ignore(): void {}
+
+/** Raw lines show a line that came twice; adapters of serverless platforms have parsed headers alone. */
+function headersAsSent({ rawHeaders, headersDistinct, headers }: IncomingMessage): WebhookHeaders {
+  if (Array.isArray(rawHeaders) && rawHeaders.length > 0) return rawHeaders
+  const distinct = headersDistinct ?? {}
+  if (Object.keys(distinct).length > 0) return distinct
+  // serverless-http counts the body itself and writes the number down as one.
+  const texts = Object.entries(headers).map(([name, value]) => [name, typeof value === 'number' ? `${value}` : value])
+  return Object.fromEntries(texts) as WebhookHeaders
+}
+
+/** Express knows it behind the proxies that it was told to trust; else it is who holds the connection. */
+function addressOf(request: IncomingMessage): string | undefined {
+  const { ip } = request as { ip?: unknown }
+  return typeof ip === 'string' ? ip : request.socket?.remoteAddress
+}
+
+/** A property that somebody else may have made a getter that throws. */
+function keptBytes(request: IncomingMessage, key: 'rawBody' | 'body'): Uint8Array | undefined {
+  try {
+    const kept = (request as { rawBody?: unknown; body?: unknown })[key]
+    if (kept instanceof Uint8Array) return kept
+    // A parsed body can be a string too, `rawBody` only the text as it came.
+    return typeof kept === 'string' && key === 'rawBody' ? Buffer.from(kept) : undefined
+  } catch {
+    return undefined
+  }
+}
 
 /** The bytes as they were sent: kept by somebody before us, or read now. */
-async function rawBody(request: IncomingMessage, receiver: Receiver): Promise<Read | 'parsed'> {
-  const { rawBody: kept, body } = request as { rawBody?: unknown; body?: unknown }
-  if (kept instanceof Uint8Array) return kept
-  if (typeof kept === 'string') return Buffer.from(kept)
-  if (body instanceof Uint8Array) return body
-  if (request.readableDidRead || request.readableEnded) return 'parsed'
-  return read(request, receiver)
+function read(request: IncomingMessage, open: () => Body): Uint8Array | Body {
+  const wasRead = request.readableDidRead || request.readableEnded
+  const kept = keptBytes(request, 'rawBody') ?? (wasRead ? keptBytes(request, 'body') : undefined)
+  if (kept !== undefined) return kept
+  const body = open()
+  if (wasRead) body.fail(bodyWasRead())
+  else listen(request, body)
+  return body
 }
 
-function read(request: IncomingMessage, { maxBodyBytes, bodyTimeoutMs }: Receiver): Promise<Read> {
-  return new Promise((resolve) => {
-    const chunks: Uint8Array[] = []
-    let size = 0
-    const end = (result: Read): void => {
-      clearTimeout(timer)
-      request.off('data', onData).off('end', onEnd)
-      resolve(result)
-    }
-    const giveUp = (result: 'tooLarge' | 'tooSlow'): void => {
-      chunks.length = 0
-      request.pause()
-      end(result)
-    }
-    const onData = (chunk: Uint8Array): void => {
-      size += chunk.byteLength
-      if (size > maxBodyBytes) giveUp('tooLarge')
-      else chunks.push(chunk)
-    }
-    const onEnd = (): void => end(Buffer.concat(chunks, size))
-    const timer = setTimeout(giveUp, bodyTimeoutMs, 'tooSlow')
-    request.on('data', onData).once('end', onEnd)
-    request.once('error', () => end('cut'))
-    request.once('close', () => end('cut'))
-  })
+function listen(request: IncomingMessage, body: Body): void {
+  const onData = (piece: unknown): void => body.push(piece, request.readableEncoding)
+  const onEnd = (): void => body.end()
+  const onCut = (): void => body.cut()
+  const off = (): void => {
+    request.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
+    if (!request.readableEnded) request.pause()
+  }
+  body.done.then(off, off)
+  request.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
 }
 
 function send(request: IncomingMessage, response: ServerResponse, answer: Answer | undefined): void {

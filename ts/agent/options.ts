@@ -1,22 +1,13 @@
 // The options of an agent: what they mean, what they are when left out, and what is refused.
 
 import { checkSignal } from '../base/abort.js'
-import { ConfigError } from '../base/errors.js'
 import type { native } from '../base/native.js'
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid } from '../base/options.js'
+import { type AgentSecrets, completeSecrets } from '../webhook/secrets.js'
+import { DEFAULT_MAX_BODY_BYTES } from '../webhook/webhook.js'
+import type { RateLimit } from './gate.js'
 import type { Job } from './job.js'
 import type { JobRequest } from './job-request.js'
-
-/** A secret that counts until a moment in time, for rotations. */
-export interface AgentSecret {
-  /** The secret: at least 16 bytes, better 32; `whsec_<base64>` means the decoded bytes. */
-  secret: string
-  /** Epoch milliseconds, or a Date, after which it no longer counts. Default: it counts for ever. */
-  notAfter?: number | Date | undefined
-}
-
-/** One secret, or up to three while they are being rotated, newest first. */
-export type AgentSecrets = string | AgentSecret | readonly (string | AgentSecret)[]
 
 /** How an agent is made. */
 export interface AgentOptions {
@@ -52,13 +43,24 @@ export interface AgentOptions {
    * webhook's `status_url`, else its `server_url`.
    */
   statusUrl?: string | undefined
-  /** The largest request body, in bytes, 1 to 1073741824. Default: 2097152. */
+  /** The largest request body, in bytes, 1 to 1073741824. Default: 4194304. */
   maxBodyBytes?: number | undefined
   /**
    * How long a request's body may take to arrive, in milliseconds, 1 to 600000; a slower one is answered 408 and not read
    * further. Default: 10000.
    */
   bodyTimeoutMs?: number | undefined
+  /**
+   * Request bodies that are read at a time, 1 to 100000; they hold at most so many times `maxBodyBytes`. With one more, the
+   * oldest is answered 429 and not read further, one without a signature header first. Default: 100.
+   */
+  maxReadingBodies?: number | undefined
+  /**
+   * How often requests may come that turn out not to be signed with a secret; more are answered 429 with `Retry-After` before
+   * anything is verified. One address has half of it, where the server tells who sends. Requests without a signature header
+   * count apart. Default: 200 a second, 2000 at once.
+   */
+  rateLimit?: RateLimit | undefined
 }
 
 /** The options that stay in TypeScript, complete. */
@@ -68,6 +70,8 @@ export interface CompleteOptions {
   decisionTimeoutMs: number
   maxBodyBytes: number
   bodyTimeoutMs: number
+  maxReadingBodies: number
+  rateLimit: { perSecond: number; burst: number }
   native: native.NativeAgentOptions
 }
 
@@ -89,15 +93,17 @@ const known = [
   'statusUrl',
   'maxBodyBytes',
   'bodyTimeoutMs',
+  'maxReadingBodies',
+  'rateLimit',
 ] as const
 
 /** Checks the options and fills in the defaults. */
 export function completeOptions(given: AgentOptions): CompleteOptions {
   if (given === undefined) throw invalid('options', 'an object with secrets and entry', given)
   const options = checkOptions(given, 'options', known)
-  const { request, name, jobTimeoutMs, statusUrl, scheme = 'livekit', maxBodyBytes = 2 * 1024 * 1024 } = options
+  const { request, name, jobTimeoutMs, statusUrl, scheme = 'livekit', maxBodyBytes = DEFAULT_MAX_BODY_BYTES } = options
   const { maxJobs = 100, decisionTimeoutMs = 5_000, shutdownTimeoutMs = 30_000, clockToleranceS = 300 } = options
-  const { allowInsecure = false, allowedServerUrls = [], bodyTimeoutMs = 10_000 } = options
+  const { allowInsecure = false, allowedServerUrls = [], bodyTimeoutMs = 10_000, maxReadingBodies = 100 } = options
   if (scheme !== 'livekit' && scheme !== 'standard') throw invalid('options.scheme', "'livekit' or 'standard'", scheme)
   checkBoolean(allowInsecure, 'options.allowInsecure')
   const limited = jobTimeoutMs === undefined ? {} : { jobTimeoutMs: whole(jobTimeoutMs, 'jobTimeoutMs', 1, YEAR_MS) }
@@ -108,6 +114,8 @@ export function completeOptions(given: AgentOptions): CompleteOptions {
     decisionTimeoutMs: whole(decisionTimeoutMs, 'decisionTimeoutMs', 1, 600_000),
     maxBodyBytes: whole(maxBodyBytes, 'maxBodyBytes', 1, 2 ** 30),
     bodyTimeoutMs: whole(bodyTimeoutMs, 'bodyTimeoutMs', 1, 600_000),
+    maxReadingBodies: whole(maxReadingBodies, 'maxReadingBodies', 1, 100_000),
+    rateLimit: completeRate(options.rateLimit),
     native: {
       secrets: completeSecrets(options.secrets),
       standardScheme: scheme === 'standard',
@@ -124,30 +132,10 @@ export function completeOptions(given: AgentOptions): CompleteOptions {
   }
 }
 
-/** Checks secrets and spells them out for the native core, which checks their length. */
-export function completeSecrets(secrets: unknown): native.NativeAgentSecret[] {
-  if (secrets === undefined || secrets === '') {
-    throw new ConfigError(
-      'CONFIG_INVALID',
-      `options.secrets must be the webhook's secret, got ${secrets === '' ? 'an empty string' : 'undefined'}; is its environment variable set?`,
-      { details: { path: 'options.secrets' } },
-    )
-  }
-  const list: readonly unknown[] = Array.isArray(secrets) ? secrets : [secrets]
-  return list.map((secret, index) => completeSecret(secret, `options.secrets[${index}]`))
-}
-
-function completeSecret(given: unknown, path: string): native.NativeAgentSecret {
-  if (typeof given === 'string') return { value: given }
-  if (given === null || typeof given !== 'object') throw invalid(path, 'a string, or an object with secret', given)
-  const { secret, notAfter } = checkOptions(given as AgentSecret, path, ['secret', 'notAfter'])
-  const value = checkText(secret, `${path}.secret`)
-  if (notAfter === undefined) return { value }
-  const at = notAfter instanceof Date ? notAfter.getTime() : notAfter
-  if (typeof at !== 'number' || !Number.isSafeInteger(at) || at < 0) {
-    throw invalid(`${path}.notAfter`, 'a Date or epoch milliseconds', notAfter)
-  }
-  return { value, notAfterMs: at }
+function completeRate(given: RateLimit | undefined): { perSecond: number; burst: number } {
+  const { perSecond = 200, burst } = checkOptions(given, 'options.rateLimit', ['perSecond', 'burst'])
+  whole(perSecond, 'rateLimit.perSecond', 1, 1_000_000)
+  return { perSecond, burst: whole(burst ?? Math.min(perSecond * 10, 1_000_000), 'rateLimit.burst', 1, 1_000_000) }
 }
 
 function checkServers(given: unknown): string[] {

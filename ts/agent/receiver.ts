@@ -2,25 +2,18 @@
 // supervision. Admission, the first answer and each job's course are decided in the native core.
 
 import { within, withSignal } from '../base/abort.js'
-import { WebhookError } from '../base/errors.js'
 import { TypedEmitter } from '../base/events.js'
 import { LoggedError, log } from '../base/log.js'
 import { awaitNative, callNative, native } from '../base/native.js'
 import { handOut } from '../base/promises.js'
 import { preloadEngine } from '../room/engine.js'
+import { type JobNotification, type JobOffer, jobInfo } from '../webhook/notification.js'
+import { type AgentSecrets, completeSecrets, warnOfWeakSecrets } from '../webhook/secrets.js'
+import { Gate } from './gate.js'
 import { Job, type JobResult } from './job.js'
-import { jobInfo, readJob, type WireJob } from './job-info.js'
 import { ask, type Decision } from './job-request.js'
 import { JobRunner, type Steps } from './job-runner.js'
-import {
-  type AgentOptions,
-  type AgentSecrets,
-  type CompleteOptions,
-  checkClose,
-  checkDrain,
-  completeOptions,
-  completeSecrets,
-} from './options.js'
+import { type AgentOptions, type CompleteOptions, checkClose, checkDrain, completeOptions } from './options.js'
 
 /** The events of an `Agent`. */
 export interface AgentEventMap {
@@ -40,6 +33,8 @@ export interface Answer {
   status: number
   body: string
   retryAfterS?: number
+  /** Why the request was refused before it was verified, for the log. */
+  why?: string
 }
 
 type Received =
@@ -51,10 +46,8 @@ type Received =
 interface NewJob {
   is: 'new'
   ticket: number
-  offer: boolean
-  subject?: string
   canUpdateOwnMetadata: boolean
-  deadlineMs?: number
+  webhook: JobNotification | JobOffer
 }
 
 type Delivery =
@@ -77,11 +70,13 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
   readonly maxBodyBytes: number
   /** @internal */
   readonly bodyTimeoutMs: number
+  /** @internal */
+  readonly gate: Gate
   readonly #options: CompleteOptions
   readonly #native: native.NativeAgent
   readonly #deciding = new Map<number, Deciding>()
   readonly #runners = new Map<number, JobRunner>()
-  readonly #refusals = new Map<string, { at: number; leftOut: number }>()
+  readonly #refusals = new Map<string | number, { at: number; leftOut: number }>()
   #taking = true
   #drained: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -92,6 +87,7 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     this.#options = completeOptions(options)
     this.maxBodyBytes = this.#options.maxBodyBytes
     this.bodyTimeoutMs = this.#options.bodyTimeoutMs
+    this.gate = new Gate(this.#options.maxReadingBodies, this.#options.rateLimit)
     this.#native = callNative(() => new native.NativeAgent(this.#options.native))
     this.#warnOfWeakSecrets()
   }
@@ -148,50 +144,33 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
   }
 
   /**
-   * Takes one request: the header lines that matter as name, value, name, value …, and the bytes of the body.
+   * Takes one request: the header lines that matter as name, value, name, value …, the bytes of the body, and who sends
+   * it.
    *
    * @internal
    */
-  async receive(lines: string[], body: Uint8Array): Promise<Answer> {
-    try {
-      const received = JSON.parse(callNative(() => this.#native.receive(lines, body))) as Received
-      switch (received.is) {
-        case 'answered':
-          if (received.code !== undefined) this.#logRefusal(received.code, received.why)
-          return received.answer
-        case 'undecided':
-          return (await this.#deciding.get(received.ticket)?.answer) ?? INTERNAL_ERROR
-        case 'new':
-          return await this.#decide(received, readJob(body))
-        case 'terminated':
-          for (const [ticket, steps] of received.jobs) this.#runners.get(ticket)?.perform(steps)
-          return received.answer
-      }
-    } catch (error) {
-      log.error('a webhook could not be handled', { error })
-      return INTERNAL_ERROR
+  async receive(lines: string[], body: Uint8Array, address?: string): Promise<Answer> {
+    const received = JSON.parse(callNative(() => this.#native.receive(lines, body))) as Received
+    if (received.is !== 'answered' || received.answer.status !== 401) this.gate.giveBack(address)
+    switch (received.is) {
+      case 'answered':
+        if (received.code !== undefined) this.logRefusal(received.code, received.why)
+        return received.answer
+      case 'undecided':
+        return (await this.#deciding.get(received.ticket)?.answer) ?? INTERNAL_ERROR
+      case 'new':
+        return await this.#decide(received)
+      case 'terminated':
+        for (const [ticket, steps] of received.jobs) this.#runners.get(ticket)?.perform(steps)
+        return received.answer
     }
   }
 
-  /**
-   * The answer to a body that somebody parsed before it came here.
-   *
-   * @internal
-   */
-  refuseParsedBody(): Answer {
-    const error = new WebhookError(
-      'RAW_BODY_UNAVAILABLE',
-      "the body was read before the agent saw it, and a signature is over its raw bytes: mount express.json() and the like after the agent's route, or keep the bytes with its option verify: (req, res, buffer) => { req.rawBody = buffer }",
-    )
-    log.error(error.message, { code: error.code })
-    return INTERNAL_ERROR
-  }
-
-  async #decide(job: NewJob, wire: WireJob): Promise<Answer> {
+  async #decide(job: NewJob): Promise<Answer> {
     // The media library loads while the job is being decided and answered.
     preloadEngine()
-    const { decision, settle } = this.#ask(job, wire)
-    const answer = decision.then((decided) => this.#answer(job, wire, decided))
+    const { decision, settle } = this.#ask(job.webhook)
+    const answer = decision.then((decided) => this.#answer(job, decided))
     this.#deciding.set(job.ticket, { answer, settle })
     try {
       return await answer
@@ -200,32 +179,36 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     }
   }
 
-  #ask(job: NewJob, wire: WireJob): { decision: Promise<Decision>; settle: (decision: Decision) => void } {
+  #ask(webhook: JobNotification | JobOffer): { decision: Promise<Decision>; settle: (decision: Decision) => void } {
     const { request, decisionTimeoutMs } = this.#options
     if (!this.#taking) return { decision: Promise.resolve({ is: 'closing' }), settle: () => {} }
     if (request === undefined) return { decision: Promise.resolve({ is: 'accepted' }), settle: () => {} }
-    const timeoutMs = Math.min(decisionTimeoutMs, job.deadlineMs ?? decisionTimeoutMs)
-    const about = { identity: job.subject, offer: job.offer, timeoutMs }
-    return ask(request, jobInfo(wire), about, (error) => this.#fail(error))
+    const timeoutMs = Math.min(decisionTimeoutMs, webhook.deadlineMs ?? decisionTimeoutMs)
+    const about = { identity: webhook.participantIdentity, offer: webhook.event === 'offer', timeoutMs }
+    return ask(request, jobInfo(webhook), about, (error) => this.#fail(error))
   }
 
-  #answer(job: NewJob, wire: WireJob, given: Decision): Answer {
+  #answer(job: NewJob, given: Decision): Answer {
     const decision: Decision = this.#taking ? given : { is: 'closing' }
     const decided = callNative(() => this.#native.decide(job.ticket, JSON.stringify(decision)))
     const { answer, steps } = JSON.parse(decided) as { answer: Answer; steps: Steps }
-    if (decision.is === 'accepted' && !job.offer) this.#start(job, wire, decision, steps)
+    // Whoever listens for errors was told; the log says why the sender got a 500 all the same.
+    if (answer.status === 500 && this.listenerCount('error') > 0) this.logRefusal('HOOK_FAILED', 'request failed')
+    if (decision.is === 'accepted' && job.webhook.event === 'job') {
+      this.#start(job, job.webhook, decision, steps)
+    }
     return answer
   }
 
-  #start(job: NewJob, wire: WireJob, profile: Decision & { is: 'accepted' }, steps: Steps): void {
+  #start(job: NewJob, webhook: JobNotification, profile: Decision & { is: 'accepted' }, steps: Steps): void {
     const { ticket, canUpdateOwnMetadata } = job
-    const { server_url: url = '', access_token: token = '' } = wire
+    const { serverUrl: url, accessToken: token } = webhook
     const runner = new JobRunner(
-      jobInfo(wire),
+      jobInfo(webhook),
       { url, token, canUpdateOwnMetadata, profile },
       {
         input: (input) => JSON.parse(callNative(() => this.#native.input(ticket, JSON.stringify(input)))) as Steps,
-        report: () => this.#report(ticket, wire.job_id),
+        report: () => this.#report(ticket, webhook.jobId),
         failed: (error, failed) => this.#fail(error, failed),
         ended: (ended, result) => {
           this.#runners.delete(ticket)
@@ -276,7 +259,12 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
     })
   }
 
-  #logRefusal(code: string, why: string | undefined): void {
+  /**
+   * Logs a refusal under its code, or under the status of one that came before any code.
+   *
+   * @internal
+   */
+  logRefusal(code: string | number, why: string | undefined): void {
     const now = Date.now()
     const last = this.#refusals.get(code)
     if (last !== undefined && now - last.at < REFUSAL_LOG_MS) {
@@ -284,12 +272,12 @@ export class Receiver extends TypedEmitter<AgentEventMap> implements AsyncDispos
       return
     }
     this.#refusals.set(code, { at: now, leftOut: 0 })
-    log.warn('a webhook was refused', { code, why, leftOut: last?.leftOut ?? 0 })
+    const which = typeof code === 'number' ? { status: code } : { code }
+    log.warn('a webhook was refused', { ...which, why, leftOut: last?.leftOut ?? 0 })
   }
 
   #warnOfWeakSecrets(): void {
-    const weak = this.#native.weakSecrets()
-    if (weak > 0) log.warn('a webhook secret has fewer than 32 bytes; use a longer random one', { secrets: weak })
+    warnOfWeakSecrets(this.#native.weakSecrets())
   }
 
   async #drain(timeoutMs: number | undefined, signal: AbortSignal | undefined): Promise<void> {

@@ -1,7 +1,7 @@
 // What a dispatcher tells the program that runs it. Events carry ids, names from the configuration, numbers and reasons,
 // and nothing about people: no identity, no room name, no metadata, no token.
 
-import type { JobType } from '../agent/job-info.js'
+import type { JobType } from '../webhook/notification.js'
 
 /** What every event has. */
 export interface DispatcherEvent {

@@ -1,9 +1,9 @@
 // The options of a dispatcher: their shapes, and making plain data of them for the core, which holds every default and
 // every check. It refuses here only what plain data cannot say: functions, symbols, NaN, cycles.
 
-import type { JobType } from '../agent/job-info.js'
 import { ConfigError } from '../base/errors.js'
 import { invalid } from '../base/options.js'
+import type { JobType } from '../webhook/notification.js'
 
 /** When failed attempts are repeated: wait n is `min(initialWaitMs × 2^(n-1), maxWaitMs)`. */
 export interface DispatcherRetryOptions {

@@ -3,14 +3,13 @@
 
 import { Buffer } from 'node:buffer'
 import { randomUUID } from 'node:crypto'
-import { isArrayBuffer, isUint8Array } from 'node:util/types'
-import { type AgentSecrets, completeSecrets } from '../agent/options.js'
-import { ConfigError, WebhookError } from '../base/errors.js'
-import { log } from '../base/log.js'
+import { ConfigError } from '../base/errors.js'
 import { callNative, native } from '../base/native.js'
-import { checkInteger, checkOptions, checkString, checkText, invalid, kindOf } from '../base/options.js'
-import { type JobWebhook, readFields } from './fields.js'
+import { checkInteger, checkOptions, checkString, checkText, invalid } from '../base/options.js'
 import { headerLines, type WebhookHeaders } from './headers.js'
+import type { JobWebhook } from './notification.js'
+import { rawBytes } from './raw-body.js'
+import { type AgentSecrets, completeSecrets, warnOfWeakSecrets } from './secrets.js'
 
 /** How webhooks are verified. */
 export interface VerifyWebhookOptions {
@@ -25,7 +24,7 @@ export interface VerifyWebhookOptions {
   scheme?: 'livekit' | 'standard' | undefined
   /** How far the signed timestamp may be from the clock, in seconds, 1 to 86400, either way. Default: 300. */
   clockToleranceS?: number | undefined
-  /** The largest body, in bytes, 1 to 1000000000. Default: 2097152. */
+  /** The largest body, in bytes, 1 to 1073741824. Default: 4194304. */
   maxBodyBytes?: number | undefined
   /** Epoch milliseconds to judge by instead of the machine's clock: for tests and captured requests. */
   now?: number | undefined
@@ -47,8 +46,8 @@ export interface WebhookVerifier {
   verify(body: Uint8Array | ArrayBuffer, headers: WebhookHeaders): JobWebhook
 }
 
-const WEAK = 'a webhook secret has fewer than 32 bytes; use a longer random one'
-let warned = false
+/** 4 MiB, because LiveKit allows 512 KiB a metadata field, and escaping doubles quotes. */
+export const DEFAULT_MAX_BODY_BYTES = 4 * 1024 * 1024
 
 function checkScheme(scheme: unknown): boolean {
   if (scheme !== undefined && scheme !== 'livekit' && scheme !== 'standard') {
@@ -77,15 +76,12 @@ export function createWebhookVerifier(options: VerifyWebhookOptions): WebhookVer
     secrets: completeSecrets(given.secrets),
     standardScheme: standard,
     toleranceS: checkInteger(given.clockToleranceS ?? 300, 'options.clockToleranceS', 1, 86_400),
-    maxBodyBytes: checkInteger(given.maxBodyBytes ?? 2_097_152, 'options.maxBodyBytes', 1, 1_000_000_000),
+    maxBodyBytes: checkInteger(given.maxBodyBytes ?? DEFAULT_MAX_BODY_BYTES, 'options.maxBodyBytes', 1, 2 ** 30),
     ...(given.name === undefined ? {} : { name: checkString(given.name, 'options.name') }),
     ...(given.now === undefined ? {} : { nowMs: checkInteger(given.now, 'options.now', 0, Number.MAX_SAFE_INTEGER) }),
   }
   const verifier = callNative(() => native.nativeWebhookVerifier(complete))
-  if (!warned && native.nativeWeakWebhookSecrets(verifier) > 0) {
-    warned = true
-    log.warn(WEAK)
-  }
+  warnOfWeakSecrets(native.nativeWeakWebhookSecrets(verifier))
   const [signature, timestamp] = standard
     ? ['webhook-signature', 'webhook-timestamp']
     : ['x-livekit-signature', 'x-livekit-timestamp']
@@ -95,8 +91,8 @@ export function createWebhookVerifier(options: VerifyWebhookOptions): WebhookVer
       const signatures = headerLines(headers, signature)
       const timestamps = headerLines(headers, timestamp)
       const id = standard ? headerLines(headers, 'webhook-id') : undefined
-      const places = callNative(() => native.nativeVerifyWebhook(verifier, bytes, signatures, timestamps, id))
-      return readFields(bytes, places)
+      const read = callNative(() => native.nativeVerifyWebhook(verifier, bytes, signatures, timestamps, id))
+      return JSON.parse(read) as JobWebhook
     },
   }
 }
@@ -168,7 +164,7 @@ export function verifyWebhook(
 }
 
 /**
- * Signs a body: the headers that make it a webhook, for tests and for other senders.
+ * Signs a body: all the headers that make it a webhook, its content type included, for tests and for other senders.
  *
  * @throws {ConfigError} `CONFIG_INVALID`: wrong secrets or id, or a body without `timestamp` and none given.
  */
@@ -181,7 +177,7 @@ export function signWebhook(body: Uint8Array | string, options: SignWebhookOptio
   const timestamp = given.timestamp === undefined ? timestampOf(bytes) : given.timestamp
   checkInteger(timestamp, 'options.timestamp', 0, 9_007_199_254_740)
   const lines = callNative(() => native.nativeSignWebhook(bytes, secrets, id, timestamp))
-  const headers: Record<string, string> = {}
+  const headers: Record<string, string> = { 'Content-Type': 'application/json' }
   for (let index = 0; index + 1 < lines.length; index += 2) headers[lines[index] ?? ''] = lines[index + 1] ?? ''
   return headers
 }
@@ -194,21 +190,4 @@ function timestampOf(bytes: Buffer): number {
     // Not JSON: the caller has to say.
   }
   throw new ConfigError('CONFIG_INVALID', 'options.timestamp must be given when the body has no `timestamp` of its own')
-}
-
-const RAW_BODY_FIXES =
-  'Express: express.raw({ type: "*/*" }) on this route, before any express.json(). ' +
-  'Fetch, Hono, Next: await request.arrayBuffer(). ' +
-  'Fastify: addContentTypeParser("application/json", { parseAs: "buffer" }, (_, body, done) => done(null, body)). ' +
-  'Lambda: Buffer.from(event.body, event.isBase64Encoded ? "base64" : "utf8").'
-
-function rawBytes(body: unknown): Buffer {
-  if (Buffer.isBuffer(body)) return body
-  if (isUint8Array(body)) return Buffer.from(body.buffer, body.byteOffset, body.byteLength)
-  if (isArrayBuffer(body)) return Buffer.from(body)
-  throw new WebhookError(
-    'RAW_BODY_UNAVAILABLE',
-    `the body must be the received bytes (a Uint8Array), got ${kindOf(body)}: a signature covers bytes, and parsing and ` +
-      `writing them again changes them. ${RAW_BODY_FIXES}`,
-  )
 }
