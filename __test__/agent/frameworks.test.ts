@@ -119,7 +119,7 @@ describe('F-W1: a request never ends the process', () => {
       (request, _response, next) => {
         Object.defineProperty(request, 'rawHeaders', {
           get: () => {
-            throw new Error('secret things')
+            throw new Error('no such property')
           },
         })
         next()
@@ -136,7 +136,7 @@ describe('F-W1: a request never ends the process', () => {
         next()
       },
     ],
-  ])('with %s: 500 and one line that quotes nothing', async (_, middleware) => {
+  ])('with %s: 500 and one line that says why', async (_, middleware) => {
     using logs = new CapturedLogs()
     await using door = await behind(middleware)
     expect((await post(door, await signed())).status).toBe(500)

@@ -4,7 +4,7 @@
 
 import { Buffer } from 'node:buffer'
 import { RoomhookError, WebhookError } from '../base/errors.js'
-import { log } from '../base/log.js'
+import { LoggedError, log } from '../base/log.js'
 import { kindOf } from '../base/options.js'
 import { headerLines, type WebhookHeaders } from '../webhook/headers.js'
 import { bodyWasRead, wrongMount } from '../webhook/raw-body.js'
@@ -156,18 +156,10 @@ function linesOf(headers: WebhookHeaders): string[] {
   })
 }
 
-/** Says in the log why the answer is 500: a text of ours, or the name of what others threw and where. */
+/** Says in the log why the answer is 500. */
 export function logFailure(error: unknown): void {
   if (RoomhookError.isInstance(error)) log.error(error.message, { code: error.code })
-  else if (error instanceof Error)
-    log.error('a webhook could not be handled', { error: error.name, stack: frames(error) })
-  else log.error('a webhook could not be handled', { error: `${kindOf(error)} was thrown` })
-}
-
-/** Where it was thrown; what stands before that can quote the request. */
-function frames({ stack = '' }: Error): string {
-  const from = stack.search(/\n\s+at /)
-  return from < 0 ? '' : stack.slice(from + 1)
+  else log.error('a webhook could not be handled', { error: LoggedError.of(error) })
 }
 
 /** The headers of an answer. */
