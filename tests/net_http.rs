@@ -1,12 +1,14 @@
 //! The outbound HTTP door against receivers that misbehave. Every receiver is a raw socket on a free port.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use roomhook::net::http::{Answer, HttpClient, HttpOptions, NetError};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, Barrier};
 use url::Url;
 
 /// Serves each connection with `reply` after the request's head and two-byte body came in; reports each request head.
@@ -105,6 +107,88 @@ async fn a_body_that_never_ends_in_time_is_a_timeout() {
 }
 
 #[tokio::test]
+async fn f_d10_an_answer_with_the_largest_metadata_of_livekit_is_read() {
+    let body = "\\u0022".repeat(512 * 1024);
+    let length = body.len();
+    let reply: &'static str =
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}").leak();
+    let (url, _heads) = receiver(reply).await;
+    let answer = post(&url, 10 * SECOND).await.expect("an answer");
+    assert_eq!(answer.body.map(|body| body.len()), Some(length));
+}
+
+/// A receiver that answers so many requests together, once all of them are there; counts the connections.
+async fn patient(answers: usize) -> (Url, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = url_of(&listener);
+    let connections = Arc::new(AtomicUsize::new(0));
+    let all = Arc::new(Barrier::new(answers));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::SeqCst);
+            let barrier = all.clone();
+            tokio::spawn(async move {
+                let mut request = Vec::new();
+                let mut chunk = [0; 4096];
+                loop {
+                    match stream.read(&mut chunk).await {
+                        Ok(0) | Err(_) => return,
+                        Ok(read) => request.extend_from_slice(&chunk[..read]),
+                    }
+                    if request.ends_with(b"\r\n\r\n{}") {
+                        request.clear();
+                        barrier.wait().await;
+                        let reply = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+                        if stream.write_all(reply).await.is_err() {
+                            return;
+                        }
+                    }
+                }
+            });
+        }
+    });
+    (url, connections)
+}
+
+#[tokio::test]
+async fn f_d11_a_second_burst_uses_the_connections_of_the_first() {
+    const IN_FLIGHT: usize = 100;
+    let (url, connections) = patient(IN_FLIGHT).await;
+    let client = client();
+    for _ in 0..2 {
+        let burst = (0..IN_FLIGHT)
+            .map(|_| client.post_json(&url, &[], Bytes::from_static(b"{}"), 20 * SECOND));
+        for answer in futures_util::future::join_all(burst).await {
+            assert_eq!(answer.expect("an answer").status, 200);
+        }
+    }
+    let opened = connections.load(Ordering::SeqCst);
+    assert_eq!(opened, IN_FLIGHT);
+}
+
+#[tokio::test]
+async fn f_d11_a_time_that_is_over_before_anything_was_written_leaves_no_doubt() {
+    // The queue of connections that nobody accepts is full: the next one never comes about.
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.bind(([127, 0, 0, 1], 0).into()).expect("a port");
+    let listener = socket.listen(1).expect("a queue");
+    let url = url_of(&listener);
+    let address = listener.local_addr().expect("an address");
+    let mut waiting = Vec::new();
+    while let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_millis(300), TcpStream::connect(address)).await
+    {
+        waiting.push(stream);
+    }
+    let error = post(&url, Duration::from_millis(200))
+        .await
+        .expect_err("no answer");
+    assert_eq!(error, NetError::NotSent(200));
+    assert!(error.retryable() && error.nothing_sent());
+}
+
+#[tokio::test]
 async fn a_body_above_the_limit_is_not_read_to_its_end() {
     for head in ["Content-Length: 70000", "Transfer-Encoding: chunked"] {
         let body = "x".repeat(66_000);
@@ -119,7 +203,15 @@ async fn a_body_above_the_limit_is_not_read_to_its_end() {
         };
         // Neither reply is complete, so waiting for its end would be a timeout.
         let (url, _heads) = receiver(reply).await;
-        let answer = post(&url, 5 * SECOND).await.expect("an answer");
+        let options = HttpOptions {
+            max_answer_bytes: 64 * 1024,
+            ..HttpOptions::default()
+        };
+        let client = HttpClient::new(&options).expect("a client");
+        let answer = client
+            .post_json(&url, &[], Bytes::from_static(b"{}"), 5 * SECOND)
+            .await
+            .expect("an answer");
         assert_eq!((answer.status, answer.body), (200, None), "{head}");
     }
 }

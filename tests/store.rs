@@ -220,7 +220,7 @@ fn a_foreign_a_damaged_and_a_newer_file_are_refused_and_left_alone() {
 }
 
 #[test]
-fn a_folder_that_is_not_there_is_one_clear_sentence() {
+fn f_d14_a_folder_that_is_not_there_is_one_clear_sentence() {
     let folder = tempfile::tempdir().unwrap();
     let name = folder
         .path()
@@ -231,7 +231,7 @@ fn a_folder_that_is_not_there_is_one_clear_sentence() {
     assert!(
         error
             .to_string()
-            .contains("cannot be written: No such file or directory"),
+            .contains("cannot be written: its folder does not exist; create it first"),
         "{error}"
     );
     assert_eq!(error.to_string().lines().count(), 1);

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 // The `roomhook` command. It decides how a dispatcher lives as a process: configuration from a file, one JSON line per
-// event on standard output, one sentence on standard error for what went wrong, a drain on SIGTERM. Exit codes: 0 ended
-// as asked, 1 failed, 2 called wrongly.
+// event on standard output, one sentence on standard error for what went wrong, a drain when it is told to end. Exit codes:
+// 0 ended as asked, 1 failed, 2 called wrongly.
 
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -11,6 +11,8 @@ import { logLevelOfEnvironment, setLogger } from './base/log.js'
 import { callNative, native } from './base/native.js'
 import { createDispatcherFromYaml, type Dispatcher } from './dispatcher/dispatcher.js'
 import type { DispatcherEventMap } from './dispatcher/events.js'
+import { JsonLines } from './dispatcher/json-lines.js'
+import { untilTold } from './dispatcher/until-told.js'
 
 const HELP = `roomhook: LiveKit agents launched by a signed webhook
 
@@ -18,8 +20,8 @@ const HELP = `roomhook: LiveKit agents launched by a signed webhook
   roomhook --version                           show the version
   roomhook --help                              show this
 
-dispatch writes one JSON line per event to standard output. SIGTERM and SIGINT take no
-new jobs, finish the deliveries under way, and end it; a second one ends it at once.
+dispatch writes one JSON line per event to standard output. SIGTERM, SIGINT and SIGHUP
+take no new jobs, finish the deliveries under way, and end it; a second one ends it at once.
 Configuration: docs/operations.md`
 
 /** Something the caller did; told in one sentence. */
@@ -52,9 +54,13 @@ const LEVELS: Record<EventName, 'info' | 'warn' | 'error'> = {
   eventsDropped: 'warn',
 }
 
-function line(level: string, message: string, fields: Readonly<Record<string, unknown>>): void {
-  process.stdout.write(`${JSON.stringify({ time: new Date().toISOString(), level, message, ...fields })}\n`)
-}
+const lines = new JsonLines(process.stdout)
+const line = lines.write.bind(lines)
+// A sentence that nobody reads is no reason to fail in another way.
+process.stderr.on('error', () => undefined)
+
+/** How long the last lines may take to leave once everything else is over. */
+const LAST_LINES_MS = 1_000
 
 function readConfig(path: string): string {
   try {
@@ -64,21 +70,6 @@ function readConfig(path: string): string {
     const why = code === 'ENOENT' ? 'there is no such file' : code === 'EISDIR' ? 'it is a folder' : String(code)
     throw new Complaint(`the configuration ${path} cannot be read: ${why}`, 1)
   }
-}
-
-/** Drains on the first signal and ends at once on the second. Resolves to the number of deliveries left open. */
-function untilSignal(dispatcher: Dispatcher): Promise<number> {
-  return new Promise((resolve, reject) => {
-    let draining = false
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => {
-        if (draining) process.exit(signal === 'SIGTERM' ? 143 : 130)
-        draining = true
-        line('info', 'draining', { signal, activeJobs: dispatcher.activeJobs })
-        dispatcher.drain().then(resolve, reject)
-      })
-    }
-  })
 }
 
 async function dispatch(path: string): Promise<void> {
@@ -94,23 +85,24 @@ async function dispatch(path: string): Promise<void> {
     dispatcher.on(name, (event: object) => line(LEVELS[name], name, { ...event }))
   }
   const starting = new AbortController()
-  const stop = () => starting.abort()
-  process.once('SIGTERM', stop).once('SIGINT', stop)
+  let end: (why: string) => void = () => starting.abort()
+  const stop = untilTold((why) => end(why))
   try {
     await dispatcher.start({ signal: starting.signal })
-  } catch (error) {
-    if (starting.signal.aborted) return
-    throw error
-  } finally {
-    process.off('SIGTERM', stop).off('SIGINT', stop)
-  }
-  const ended = untilSignal(dispatcher)
-  line('info', 'dispatching', { listen: dispatcher.address, url: dispatcher.url, pid: process.pid })
-  try {
+    const ended = new Promise<number>((resolve, reject) => {
+      end = (why) => {
+        line('info', 'draining', { signal: why, activeJobs: dispatcher.activeJobs })
+        dispatcher.drain().then(resolve, reject)
+      }
+    })
+    line('info', 'dispatching', { listen: dispatcher.address, url: dispatcher.url, pid: process.pid })
     const undelivered = await ended
     await dispatcher.close()
     line(undelivered === 0 ? 'info' : 'warn', 'closed', { undelivered })
+  } catch (error) {
+    if (!starting.signal.aborted) throw error
   } finally {
+    stop()
     await dispatcher.close()
   }
 }
@@ -145,8 +137,21 @@ function parse(args: string[]) {
   }
 }
 
-main(process.argv.slice(2)).catch((error: unknown) => {
-  const known = error instanceof Complaint || RoomhookError.isInstance(error)
-  process.stderr.write(`roomhook: ${known ? error.message : error instanceof Error ? error.stack : String(error)}\n`)
-  process.exitCode = error instanceof Complaint ? error.exitCode : 1
-})
+/** One sentence. Of an error that is not ours only its name and where it came from: its text can hold anything. */
+function sentence(error: unknown): string {
+  if (error instanceof Complaint || RoomhookError.isInstance(error)) return error.message
+  if (!(error instanceof Error)) return `failed with ${typeof error}`
+  const where = error.stack?.split('\n').find((text) => text.trimStart().startsWith('at '))
+  return `failed with ${error.name} ${where?.trim() ?? ''}; this is a fault of roomhook`
+}
+
+main(process.argv.slice(2))
+  .catch((error: unknown) => {
+    process.stderr.write(`roomhook: ${sentence(error)}\n`)
+    process.exitCode = error instanceof Complaint ? error.exitCode : 1
+  })
+  .finally(async () => {
+    await lines.flush(LAST_LINES_MS)
+    // What still waits belongs to a reader that does not read, and would hold the process for ever.
+    if (process.stdout.writableLength > 0) process.exit()
+  })

@@ -46,7 +46,7 @@ function yaml(url: string, more = ''): string {
   api_key: ${server.apiKey}
   api_secret: \${LIVEKIT_API_SECRET}
 listen: 127.0.0.1:0
-store: ":memory:"
+store: :memory:
 start_timeout: 300ms
 agents:
   external_agents:
@@ -88,7 +88,7 @@ test('whatever is wrong at the start is one sentence, and the exit code is 1', a
   const { port } = blocker.address() as { port: number }
   const good = yaml(nowhere)
   for (const [content, words] of [
-    [good.replace('[JT_ROOM]', '[JT_ROOM'), /: line 13, column \d+: this is not valid YAML: /],
+    [good.replace('[JT_ROOM]', '[JT_ROOM'), /: line 13, column \d+: the configuration is not valid YAML: /],
     [
       good.replace('JT_ROOM', 'JT_HALL'),
       /: line 12, column 19: agents\.external_agents\[0\]\.job_types\[0\] must be one of/,
@@ -99,12 +99,15 @@ test('whatever is wrong at the start is one sentence, and the exit code is 1', a
     ],
     [
       good.replace('_API_SECRET}', '_API_SECRETS}'),
-      /: line 4, column 15: the environment variable LIVEKIT_API_SECRETS is not set/,
+      /: line 4, column 15: livekit\.api_secret needs the environment variable LIVEKIT_API_SECRETS, which is not set/,
     ],
     [good.replace('127.0.0.1:0', `127.0.0.1:${port}`), /listen: 127\.0\.0\.1:\d+ is in use by another program/],
     [good.replace(server.apiKey, 'nobody'), /livekit: LiveKit refused the API key or secret/],
     [good.replace(server.url, 'ws://127.0.0.1:9'), /no connection to livekit\.url within 300 ms/],
-    [good.replace('":memory:"', '/no/such/folder/x.db'), /the store \/no\/such\/folder\/x\.db cannot be written/],
+    [
+      good.replace(':memory:', '/no/such/folder/x.db'),
+      /the store \/no\/such\/folder\/x\.db cannot be written: its folder does not exist; create it first/,
+    ],
   ] as const) {
     const { code, stderr } = await run('dispatch', '--config', await config(content))
     expect(stderr).toMatch(words)
@@ -158,4 +161,80 @@ test('a job is dispatched, and SIGTERM finishes the delivery under way before th
   for (const secret of [server.apiSecret, 'a-webhook-secret', room, body.access_token, body.status_token]) {
     expect(all).not.toContain(secret)
   }
+})
+
+/** The lines of a process, in order, until it and whoever shares its output are gone. */
+async function* linesOf(child: ChildProcessWithoutNullStreams): AsyncGenerator<Record<string, unknown>> {
+  for await (const line of createInterface(child.stdout)) yield JSON.parse(line) as Record<string, unknown>
+}
+
+async function until(lines: AsyncGenerator<Record<string, unknown>>, message: string) {
+  for (;;) {
+    const { value, done } = await lines.next()
+    if (done === true) throw new Error(`it ended without ${message}`)
+    if (value.message === message) return value
+  }
+}
+
+test.each(['SIGTERM', 'SIGKILL'] as const)(
+  'F-D12: a dispatcher under npx drains when npx dies of %s',
+  async (signal) => {
+    const path = await config(yaml(nowhere))
+    const command = [process.execPath, cli, 'dispatch', '--config', path].map((word) => `'${word}'`).join(' ')
+    const env = { ...process.env, LIVEKIT_API_SECRET: server.apiSecret }
+    const npx = spawn('npx', ['-c', command], { env, cwd: folder })
+    const lines = linesOf(npx)
+    await until(lines, 'dispatching')
+    npx.kill(signal)
+    expect(await until(lines, 'draining')).toMatchObject({ activeJobs: 0 })
+    await until(lines, 'closed')
+    // The output ends with the last process that has it.
+    expect((await lines.next()).done).toBe(true)
+  },
+)
+
+test('F-D13: SIGHUP drains', async () => {
+  const child = start(['dispatch', '--config', await config(yaml(nowhere))])
+  const lines = linesOf(child)
+  await until(lines, 'dispatching')
+  const exited = once(child, 'exit')
+  child.kill('SIGHUP')
+  expect(await until(lines, 'draining')).toMatchObject({ signal: 'SIGHUP' })
+  await until(lines, 'closed')
+  expect(await exited).toEqual([0, null])
+})
+
+test('F-D13: a reader of the log that goes away ends nothing', async () => {
+  await using receiver = await Receiver.start([])
+  const child = start(['dispatch', '--config', await config(yaml(receiver.url))])
+  const { url } = await until(linesOf(child), 'dispatching')
+  child.stdout.destroy()
+  child.stderr.destroy()
+  const exited = once(child, 'exit')
+  for (let job = 1; job <= 3; job++) {
+    await server.dispatch(roomName(), 'greeter')
+    await receiver.request(job)
+  }
+  expect((await fetch(`${url}/health`)).status).toBe(200)
+  child.kill('SIGTERM')
+  expect(await exited).toEqual([0, null])
+})
+
+test('F-D13: a reader of the log that does not read holds nothing', async () => {
+  await using receiver = await Receiver.start(Array.from({ length: 1_000 }, () => ({ status: 503 })))
+  const retry = '      retry: {max_retries: 100, initial_wait: 1ms, max_wait: 1ms}\n'
+  const child = start(['dispatch', '--config', await config(yaml(receiver.url, retry))])
+  const exited = once(child, 'exit')
+  let said = ''
+  while (!said.includes('"dispatching"')) {
+    await once(child.stdout, 'readable')
+    said += child.stdout.read() ?? ''
+  }
+  // From here on nobody reads: about 400 bytes an attempt, where the pipe and this process take 128 KiB.
+  for (let job = 1; job <= 5; job++) {
+    await server.dispatch(roomName(), 'greeter')
+    await receiver.request(job * 100)
+  }
+  child.kill('SIGTERM')
+  expect(await exited).toEqual([0, null])
 })

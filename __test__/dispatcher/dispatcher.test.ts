@@ -73,6 +73,22 @@ test('a dispatcher that is not started or is closed says so', async () => {
   await expect(dispatcher.drain()).rejects.toMatchObject({ code: 'CLOSED' })
 })
 
+test('what nobody awaits ends no process', async () => {
+  // Vitest fails on a rejection that nobody handles, as a process without it would end.
+  const dispatcher = createDispatcher(
+    options(nowhere, {
+      livekit: { url: 'ws://127.0.0.1:9', apiKey: server.apiKey, apiSecret: server.apiSecret },
+      startTimeoutMs: 20,
+    }),
+  )
+  void dispatcher.drain()
+  void dispatcher.start()
+  await expect(dispatcher.start()).rejects.toMatchObject({ code: 'TRANSPORT_FAILED' })
+  void dispatcher.start()
+  void dispatcher.close()
+  await new Promise((resolve) => setImmediate(resolve))
+})
+
 test('a start that fails names its reason and leaves nothing open', async () => {
   const blocker = createServer().listen(0, '127.0.0.1')
   await once(blocker, 'listening')

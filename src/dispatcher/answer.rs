@@ -1,14 +1,18 @@
 //! What an endpoint's answer means for its delivery (docs/webhook-protocol.md §2).
 //!
 //! Decides the outcome of one attempt from what came back, or did not. It refuses to follow a redirect and to quote an
-//! answer, except for the reason of a rejection, which the endpoint wrote for us to pass on.
+//! answer, except for its `error`, which the endpoint wrote for us to pass on.
 
 use serde_json::{Map, Value};
 
 use crate::dispatcher::machine::{cut_error, Outcome, Reading};
 use crate::dispatcher::post::PostError;
+use crate::job::redact;
 use crate::net::http::Answer;
 use crate::retry::{parse_retry_after, Verdict};
+
+/// How much of an endpoint's own words is passed on, in characters.
+const MAX_SAID: usize = 200;
 
 /// Judges one attempt; `identity` is the token's subject, `now_ms` is for a `Retry-After` that is a date.
 pub fn judge(result: Result<Answer, PostError>, identity: &str, now_ms: i64) -> Outcome {
@@ -28,7 +32,7 @@ pub fn judge(result: Result<Answer, PostError>, identity: &str, now_ms: i64) -> 
             };
         }
     };
-    let why = format!("it answered {}", answer.status);
+    let why = refusal(&answer);
     match Verdict::of(answer.status) {
         Verdict::Answered => read(&answer, identity),
         Verdict::Retry => Outcome::Retry {
@@ -73,6 +77,24 @@ fn read(answer: &Answer, identity: &str) -> Outcome {
             in_doubt: true,
         },
     }
+}
+
+/// What an endpoint answered instead of taking the job: its status, its own words, and where to look.
+fn refusal(answer: &Answer) -> String {
+    let body = answer.body.as_deref().unwrap_or_default();
+    let body: Map<String, Value> = serde_json::from_slice(body).unwrap_or_default();
+    let mut why = format!("it answered {}", answer.status);
+    if let Some(said) = body.get("error").and_then(reason) {
+        let said: String = redact(&said, &[]).chars().take(MAX_SAID).collect();
+        why.push_str(&format!(" ({said})"));
+    }
+    why.push_str(match answer.status {
+        401 | 403 => "; compare its secret here with the agent's, and the two clocks",
+        404 | 405 => "; compare the path of its URL with the agent's webhook",
+        413 => "; it takes no body as large as this job's",
+        _ => "",
+    });
+    why
 }
 
 /// An agent that names another identity than the token's joins under the token's all the same, because LiveKit looks at
@@ -168,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn each_answer_has_the_outcome_of_the_protocols_table() {
+    fn f_d15_each_answer_has_the_outcome_of_the_protocols_table() {
         for (status, body, outcome) in [
             (
                 200,
@@ -185,10 +207,23 @@ mod tests {
                 ),
             ),
             (400, "", permanent("it answered 400", false)),
-            (401, "", permanent("it answered 401", false)),
-            (404, "", permanent("it answered 404", false)),
+            (
+                401,
+                r#"{"accepted":false,"error":"unauthorized"}"#,
+                permanent("it answered 401 (unauthorized); compare its secret here with the agent's, and the two clocks", false),
+            ),
+            (
+                404,
+                "<html>",
+                permanent("it answered 404; compare the path of its URL with the agent's webhook", false),
+            ),
+            (
+                422,
+                r#"{"error":{"code":"x","message":"no\u0000 eyJhbGciOiJIUzI1NiJ9.e30.c2ln"}}"#,
+                permanent("it answered 422 (no  [redacted])", false),
+            ),
             (410, "", permanent("it answered 410", true)),
-            (413, "", permanent("it answered 413", false)),
+            (413, "", permanent("it answered 413; it takes no body as large as this job's", false)),
             (408, "", retry("it answered 408", None)),
             (425, "", retry("it answered 425", None)),
             (429, "", retry("it answered 429", None)),
@@ -204,6 +239,15 @@ mod tests {
             retry("it answered 429", Some(5_000))
         );
         assert_eq!(answer(429, "", Some("-1")), retry("it answered 429", None));
+    }
+
+    #[test]
+    fn f_d15_an_endpoints_own_words_are_cut() {
+        let body = serde_json::json!({ "error": "x".repeat(5_000) }).to_string();
+        let Outcome::Permanent { why, .. } = answer(400, &body, None) else {
+            panic!("a permanent failure");
+        };
+        assert_eq!(why, format!("it answered 400 ({})", "x".repeat(MAX_SAID)));
     }
 
     #[test]
@@ -287,6 +331,7 @@ mod tests {
         for (error, doubt) in [
             (NetError::Connect("refused".to_owned()), false),
             (NetError::Tls("bad".to_owned()), false),
+            (NetError::NotSent(10), false),
             (NetError::Timeout(10), true),
             (NetError::Broken("reset".to_owned()), true),
         ] {

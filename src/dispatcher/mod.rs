@@ -33,7 +33,9 @@ use tokio_util::sync::CancellationToken;
 use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::config::Config;
 use crate::dispatcher::job::JobTask;
-use crate::dispatcher::shared::{Parts, Shared};
+use crate::dispatcher::shared::{
+    EndedJob, Parts, Shared, Written, BEARER_AFTER_END_MS, ENDED_JOBS,
+};
 use crate::dispatcher::sockets::First;
 use crate::dispatcher::store::{Store, StoreThread};
 use crate::error::{Code, Error};
@@ -110,15 +112,26 @@ impl Dispatcher {
 
     async fn open(&self, listener: TcpListener, patience: Duration) -> Result<(), Error> {
         let shared = &self.shared;
-        // First of all: agents of an earlier run may report at once, and LiveKit hears the load as it hears of a socket.
-        for record in shared.store.unfinished().await? {
-            JobTask::restored(shared, record)?;
-        }
+        // Whoever asks before it is known which jobs there are is told to come again, and does not hang.
         shared.tasks.spawn(rest::serve(
             shared.clone(),
             listener,
             self.close_server.clone(),
         ));
+        let since = SystemClock.now_ms() - BEARER_AFTER_END_MS;
+        for record in shared.store.ended_since(since, ENDED_JOBS).await? {
+            let ended = EndedJob {
+                room: record.job.room.name.clone(),
+                written: Written::of(&record),
+                at: record.ended_at.unwrap_or(since),
+            };
+            shared.ended.add(record.job_id().clone(), ended);
+        }
+        // Before LiveKit: agents of an earlier run may report at once, and LiveKit hears the load as it hears of a socket.
+        for record in shared.store.unfinished().await? {
+            JobTask::restored(shared, record)?;
+        }
+        shared.restored.store(true, Ordering::Release);
         shared.tasks.spawn(purge(shared.clone()));
         let (first, mut firsts) = mpsc::unbounded_channel();
         let sockets = sockets::start(shared, &first)?;

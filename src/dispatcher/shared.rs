@@ -3,7 +3,7 @@
 //! Decides whether there is room for another job, and counts what a drain has to wait for. It refuses to hold a lock
 //! across a wait.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::Arc;
 
@@ -12,10 +12,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::clock::{Clock, SystemClock};
 use crate::dispatcher::agents::ReadyAgent;
 use crate::dispatcher::config::LiveKit;
 use crate::dispatcher::events::{Event, Events};
-use crate::dispatcher::machine::{Bearer, Input, Record, Reporter, StatusAnswer, StatusView};
+use crate::dispatcher::machine::{Bearer, Input, Record, Reporter, Say, StatusAnswer, StatusView};
 use crate::dispatcher::rest::limit::Bucket;
 use crate::dispatcher::store::Store;
 use crate::id::{JobId, Pii};
@@ -47,8 +48,11 @@ pub struct JobEntry {
 }
 
 /// The part of a written record that requests are answered from.
+#[derive(Clone)]
 pub struct Written {
     pub bearers: Vec<Bearer>,
+    /// What a report is judged by.
+    pub say: Say,
     pub view: StatusView,
 }
 
@@ -57,8 +61,57 @@ impl Written {
     pub fn of(record: &Record) -> Written {
         Written {
             bearers: record.bearers.clone(),
+            say: record.say(),
             view: StatusView::from(record),
         }
+    }
+}
+
+/// How long an ended job's bearer still opens its status, in milliseconds.
+pub const BEARER_AFTER_END_MS: i64 = 600_000;
+/// How many ended jobs are remembered, about 20 MB of them; the oldest are forgotten first.
+pub const ENDED_JOBS: usize = 50_000;
+
+/// An ended job, as requests see it.
+pub struct EndedJob {
+    pub room: Pii<String>,
+    pub written: Written,
+    /// When it ended, in Unix milliseconds.
+    pub at: i64,
+}
+
+/// The jobs that ended a short while ago: an agent whose answer was lost asks again, and a stranger who asks for one must
+/// not reach the store.
+#[derive(Default)]
+pub struct EndedJobs(Mutex<Ended>);
+
+#[derive(Default)]
+struct Ended {
+    jobs: HashMap<JobId, Arc<EndedJob>>,
+    /// The oldest first.
+    order: VecDeque<(i64, JobId)>,
+}
+
+impl EndedJobs {
+    /// Remembers a job. Jobs come in the order of their ends.
+    pub fn add(&self, job_id: JobId, ended: EndedJob) {
+        let mut memory = self.0.lock();
+        while let Some((at, _)) = memory.order.front() {
+            if memory.order.len() < ENDED_JOBS && at + BEARER_AFTER_END_MS > ended.at {
+                break;
+            }
+            if let Some((_, oldest)) = memory.order.pop_front() {
+                memory.jobs.remove(&oldest);
+            }
+        }
+        memory.order.push_back((ended.at, job_id.clone()));
+        memory.jobs.insert(job_id, Arc::new(ended));
+    }
+
+    /// A job that ended shortly before `now_ms`.
+    pub fn find(&self, job_id: &JobId, now_ms: i64) -> Option<Arc<EndedJob>> {
+        let ended = self.0.lock().jobs.get(job_id).cloned();
+        ended.filter(|ended| ended.at + BEARER_AFTER_END_MS > now_ms)
     }
 }
 
@@ -75,6 +128,8 @@ pub struct Shared {
     pub http: HttpClient,
     /// News for the program.
     pub events: Events,
+    /// Whether the jobs of an earlier run are back: until then no request can tell which jobs there are.
+    pub restored: AtomicBool,
     /// Whether jobs are taken.
     pub open: AtomicBool,
     /// How many offers were declined because there was no room.
@@ -89,6 +144,7 @@ pub struct Shared {
     /// How many jobs are neither delivered nor over.
     pub undelivered: watch::Sender<usize>,
     jobs: Mutex<HashMap<JobId, Arc<JobEntry>>>,
+    pub ended: EndedJobs,
     gone: Mutex<BTreeSet<String>>,
     workers: Mutex<Vec<WorkerHandle>>,
 }
@@ -121,6 +177,7 @@ impl Shared {
             store_works: AtomicBool::new(true),
             http: parts.http,
             events: Events::default(),
+            restored: AtomicBool::new(false),
             open: AtomicBool::new(false),
             declined: AtomicU64::new(0),
             full: AtomicBool::new(false),
@@ -129,6 +186,7 @@ impl Shared {
             farewells: TaskTracker::new(),
             undelivered: watch::Sender::new(0),
             jobs: Mutex::default(),
+            ended: EndedJobs::default(),
             gone: Mutex::default(),
             workers: Mutex::default(),
         }
@@ -185,7 +243,16 @@ impl Shared {
 
     /// Takes a job out.
     pub fn dismiss(&self, job_id: &JobId) {
-        lock(&self.jobs).remove(job_id);
+        let mut jobs = lock(&self.jobs);
+        if let Some(entry) = jobs.remove(job_id) {
+            let ended = EndedJob {
+                room: entry.room.clone(),
+                written: entry.written.lock().clone(),
+                at: SystemClock.now_ms(),
+            };
+            self.ended.add(job_id.clone(), ended);
+        }
+        drop(jobs);
         self.tell_load();
     }
 

@@ -3,16 +3,23 @@
 //! Follows no redirect, uses no proxy from the environment, decompresses nothing, sends no request twice, and puts
 //! neither URLs nor header values into its errors.
 
+use std::convert::Infallible;
 use std::error::Error as StdError;
 use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use hyper::body::{Frame, SizeHint};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{redirect, Client, Response};
 use url::Url;
 
 use crate::address::{self, AddressError, PlainText, Protocol};
+use crate::job::redact;
 use crate::net::tls;
 
 /// What every request of one client has in common.
@@ -23,7 +30,8 @@ pub struct HttpOptions {
     /// How long an unused connection is kept. Default: 4 s, just under the 5 s after which Node's own server closes
     /// it, so that a request rarely meets a connection that is going away.
     pub idle_timeout: Duration,
-    /// How many bytes of an answer are read. Default: 64 KiB.
+    /// How many bytes of an answer are read. Default: 4 MiB: LiveKit allows 512 KiB in a metadata field, and JSON can make
+    /// six bytes of one.
     pub max_answer_bytes: usize,
 }
 
@@ -32,7 +40,7 @@ impl Default for HttpOptions {
         HttpOptions {
             connect_timeout: Duration::from_secs(2),
             idle_timeout: Duration::from_secs(4),
-            max_answer_bytes: 64 * 1024,
+            max_answer_bytes: 4 * 1024 * 1024,
         }
     }
 }
@@ -62,6 +70,9 @@ pub enum NetError {
     /// The TLS handshake failed. Nothing was sent.
     #[error("the TLS handshake failed: {0}")]
     Tls(String),
+    /// The time was over before the request was written: no connection was free, or none came about. Nothing was sent.
+    #[error("the request could not be sent within {0} ms")]
+    NotSent(u128),
     /// No complete answer in time. The other side may have acted on the request.
     #[error("no complete answer within {0} ms")]
     Timeout(u128),
@@ -103,7 +114,9 @@ impl HttpClient {
             .user_agent(concat!("roomhook/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(options.connect_timeout)
             .pool_idle_timeout(options.idle_timeout)
-            .pool_max_idle_per_host(16)
+            // As many as were in flight: a burst of webhooks finds its connections again instead of opening them anew.
+            // `idle_timeout` is what ends them.
+            .pool_max_idle_per_host(usize::MAX)
             .tcp_keepalive(Duration::from_secs(15))
             .build()
             .map_err(|error| NetError::Tls(reason(&error)))?;
@@ -124,6 +137,11 @@ impl HttpClient {
     ) -> Result<Answer, NetError> {
         address::check(url, Protocol::Http, PlainText::Anywhere)?;
         let headers = header_map(headers)?;
+        let written = Arc::new(AtomicBool::new(false));
+        let body = reqwest::Body::wrap(Watched {
+            bytes: Some(body),
+            written: Arc::clone(&written),
+        });
         let exchange = async {
             let request = self.client.post(url.clone()).headers(headers).body(body);
             let response = request.send().await.map_err(|error| classify(&error))?;
@@ -131,7 +149,12 @@ impl HttpClient {
         };
         tokio::time::timeout(timeout, exchange)
             .await
-            .unwrap_or_else(|_| Err(NetError::Timeout(timeout.as_millis())))
+            .unwrap_or_else(|_| {
+                Err(match written.load(Ordering::Acquire) {
+                    true => NetError::Timeout(timeout.as_millis()),
+                    false => NetError::NotSent(timeout.as_millis()),
+                })
+            })
     }
 
     async fn read(&self, mut response: Response) -> Result<Answer, NetError> {
@@ -153,6 +176,34 @@ impl HttpClient {
         }
         answer.body = Some(body.freeze());
         Ok(answer)
+    }
+}
+
+/// A body that remembers whether it was taken. The HTTP library takes it with the head, once there is a connection for
+/// them and before anything of the two is written.
+struct Watched {
+    bytes: Option<Bytes>,
+    written: Arc<AtomicBool>,
+}
+
+impl hyper::body::Body for Watched {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.written.store(true, Ordering::Release);
+        Poll::Ready(self.bytes.take().map(|bytes| Ok(Frame::data(bytes))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.bytes.is_none()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.bytes.as_ref().map_or(0, Bytes::len) as u64)
     }
 }
 
@@ -183,10 +234,11 @@ fn classify(error: &reqwest::Error) -> NetError {
     }
 }
 
-/// The innermost cause in words. The outer layers would repeat the URL.
+/// The innermost cause in words, cut and cleaned: a certificate alone can name thousands of hosts. The outer layers would
+/// repeat the URL.
 fn reason(error: &(dyn StdError + 'static)) -> String {
     if let Some(tls) = find::<rustls::Error>(error) {
-        return tls.to_string();
+        return redact(&tls.to_string(), &[]);
     }
     let mut innermost = error;
     while let Some(next) = innermost.source() {
@@ -195,7 +247,7 @@ fn reason(error: &(dyn StdError + 'static)) -> String {
     if innermost.is::<reqwest::Error>() {
         return "no further detail".to_owned();
     }
-    innermost.to_string()
+    redact(&innermost.to_string(), &[])
 }
 
 /// The first error of this type in the chain, also inside `io::Error`, which hides what it wraps from `source`.

@@ -27,6 +27,7 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use crate::address::{self, AddressError, PlainText, Protocol};
+use crate::job::redact;
 use crate::net::outbox::{outbox, Queued, Room};
 use crate::net::tls;
 
@@ -44,7 +45,7 @@ pub struct WsOptions {
     pub connect_timeout: Duration,
     /// How long one message may take to leave; after it the connection counts as broken. Default: 10 s.
     pub write_timeout: Duration,
-    /// The largest message taken. Default: 4 MiB.
+    /// The largest message taken; a larger one ends the connection. Default: 4 MiB.
     pub max_message_bytes: usize,
     /// How many outgoing messages wait at most. Default: 256.
     pub queue: usize,
@@ -318,13 +319,17 @@ fn refused(error: TungsteniteError) -> WsError {
                 .collect(),
             body: response.into_body().unwrap_or_default(),
         }),
-        TungsteniteError::Tls(TlsError::Rustls(error)) => WsError::Tls(error.to_string()),
+        TungsteniteError::Tls(TlsError::Rustls(error)) => {
+            WsError::Tls(redact(&error.to_string(), &[]))
+        }
         TungsteniteError::Io(error) => match error.get_ref() {
-            Some(inner) if inner.is::<rustls::Error>() => WsError::Tls(inner.to_string()),
+            Some(inner) if inner.is::<rustls::Error>() => {
+                WsError::Tls(redact(&inner.to_string(), &[]))
+            }
             _ => WsError::Connect(error.to_string()),
         },
         TungsteniteError::Url(_) => WsError::Address(AddressError::Host),
-        other => WsError::Broken(other.to_string()),
+        other => WsError::Broken(redact(&other.to_string(), &[])),
     }
 }
 
@@ -338,6 +343,6 @@ fn ended(error: TungsteniteError) -> WsError {
         TungsteniteError::Io(error) if error.kind() == io::ErrorKind::ConnectionReset => {
             WsError::Closed(None)
         }
-        other => WsError::Broken(other.to_string()),
+        other => WsError::Broken(redact(&other.to_string(), &[])),
     }
 }

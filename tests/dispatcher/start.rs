@@ -8,7 +8,7 @@ use roomhook::dispatcher::Dispatcher;
 use roomhook::error::Code;
 use serde_json::{json, Value};
 
-use crate::bench::{options, report, start, Bench, AGENT};
+use crate::bench::{http, options, report, start, Bench, AGENT};
 use crate::receiver::{Receiver, Reply};
 use crate::support::{free_tcp_port, LiveKitServer};
 
@@ -296,4 +296,39 @@ async fn f_d1_livekit_is_told_the_load_of_jobs_from_before_a_restart() {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
     panic!("LiveKit was not told:\n{}", bench.server.log());
+}
+
+#[tokio::test]
+async fn f_d5_agents_report_while_livekit_is_slow_and_no_job_is_unknown() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut agent = Receiver::start([]).await;
+    let mut bench = Bench::start(&[&agent], with_file(&folder)).await;
+    bench.dispatch("r1").await;
+    let request = agent.next().await;
+    bench.event("delivered").await;
+    bench.dispatcher.close().await;
+    // A LiveKit that takes connections and says nothing.
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let silent_url = format!("ws://{}", silent.local_addr().unwrap());
+    let port = free_tcp_port();
+    let mut options = options(&silent_url, &[agent.url()], with_file(&folder));
+    options["listen"] = json!(format!("127.0.0.1:{port}"));
+    options["startTimeoutMs"] = json!(3_000);
+    let slow = options.clone();
+    let starting = tokio::spawn(async move { start(&slow).await.map(drop) });
+    let _connection = silent.accept().await.unwrap();
+    let address = ([127, 0, 0, 1], port).into();
+    let (job_id, token) = (request.text("job_id"), request.text("status_token"));
+    let running = json!({ "status": "JS_RUNNING" });
+    // The jobs of the earlier run are back before LiveKit is: nobody waits for it, and none of them is unknown.
+    let early = report(address, job_id, token, running.clone()).await;
+    assert_eq!(early.status, 200);
+    assert_eq!(http(address, "GET", "/health", "", b"").await.status, 200);
+    assert_eq!(http(address, "GET", "/ready", "", b"").await.status, 503);
+    assert!(starting.await.unwrap().is_err());
+    options["livekit"]["url"] = json!(bench.server.url().as_str());
+    let again = start(&options).await.unwrap();
+    let late = report(address, job_id, token, running).await;
+    assert_eq!((late.status, again.active_jobs()), (200, 1));
+    again.close().await;
 }

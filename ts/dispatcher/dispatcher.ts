@@ -14,6 +14,12 @@ import { type DispatcherOptions, optionsText } from './options.js'
 /** Events fetched in one crossing. */
 const BATCH = 64
 
+/** A promise that ends no process when nobody awaits it. */
+function kept<T>(promise: Promise<T>): Promise<T> {
+  promise.catch(() => undefined)
+  return promise
+}
+
 /** Where a started dispatcher is. */
 export interface DispatcherAddress {
   /** The address that it listens on. */
@@ -69,7 +75,11 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
    * @throws {ConnectionError} `STORE_UNAVAILABLE`: the store; `TRANSPORT_FAILED` (retryable): no LiveKit within `startTimeoutMs`.
    * @throws {ClosedError} `CLOSED`, or `ABORTED` by `options.signal`.
    */
-  async start(options: { signal?: AbortSignal } = {}): Promise<this> {
+  start(options: { signal?: AbortSignal | undefined } = {}): Promise<this> {
+    return kept(this.#startOnce(options))
+  }
+
+  async #startOnce(options: { signal?: AbortSignal | undefined }): Promise<this> {
     const signal = checkSignal(checkOptions(options, 'options', ['signal']).signal, 'options.signal')
     if (this.#closing !== undefined) throw new ClosedError('CLOSED', 'the dispatcher is closed')
     this.#starting ??= this.#start(signal)
@@ -87,7 +97,7 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
       await this.close()
       throw error
     }
-    this.#pump = this.#pumpEvents()
+    this.#pump = kept(this.#pumpEvents())
     return this
   }
 
@@ -127,7 +137,11 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
    *
    * @throws {ClosedError} `CLOSED`: not started, or closed.
    */
-  async drain(): Promise<number> {
+  drain(): Promise<number> {
+    return kept(this.#drain())
+  }
+
+  async #drain(): Promise<number> {
     if (this.#place === undefined || this.#closing !== undefined) {
       const state = this.#closing === undefined ? 'not started' : 'closed'
       throw new ClosedError('CLOSED', `the dispatcher is ${state}`)
@@ -140,7 +154,7 @@ export class Dispatcher extends TypedEmitter<DispatcherEventMap> {
    * continued by a later start on the same store. Idempotent.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#close()
+    this.#closing ??= kept(this.#close())
     return this.#closing
   }
 

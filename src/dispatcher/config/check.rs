@@ -5,10 +5,20 @@
 
 use url::{Host, Url};
 
-use crate::address::is_loopback;
-use crate::dispatcher::config::reader::{At, ConfigError};
+use crate::address::{self, AddressError, PlainText, Protocol};
+use crate::dispatcher::config::error::ConfigError;
+use crate::dispatcher::config::field::{At, Field, List, Map, Scalar};
+use crate::dispatcher::config::file::Texts;
 use crate::id::Secret;
 use crate::secret::{check_count, key_bytes, STRONG_SECRET_BYTES};
+
+/// The warning about a key of livekit-server's.
+pub fn servers_own(key: &str) -> String {
+    let shown: String = key.chars().filter(|c| !c.is_control()).take(60).collect();
+    format!(
+        "{shown} is a setting of the LiveKit server and does nothing here; the server must have it in its own configuration"
+    )
+}
 
 /// Headers that only the dispatcher sets, in lower case.
 const RESERVED_HEADERS: &[&str] = &[
@@ -33,76 +43,81 @@ const RESERVED_HEADERS: &[&str] = &[
     "x-livekit-timestamp",
 ];
 
-/// A URL with one of the schemes, TLS unless it stays on this machine or `allow_insecure` says otherwise.
-/// `secure` are the schemes with TLS, `plain` their twins without.
+/// A URL, with TLS unless it stays on this machine or `allow_insecure` says otherwise.
 pub fn url(
-    at: &At<'_>,
-    secure: &[&str],
-    plain: &[&str],
+    at: &At<'_, Scalar>,
+    text: &str,
+    protocol: Protocol,
     allow_insecure: bool,
 ) -> Result<Url, ConfigError> {
-    let url = Url::parse(at.filled_text()?).map_err(|_| {
-        at.error(format!(
-            "must be a URL with {}:, and it cannot be parsed",
-            secure.join(": or ")
-        ))
-    })?;
-    let scheme = url.scheme();
-    if !secure.contains(&scheme) && !plain.contains(&scheme) {
-        return Err(at.error(format!(
-            "must be a URL with {}:, got {scheme}:",
-            secure.join(": or ")
-        )));
-    }
-    let Some(host) = url.host() else {
-        return Err(at.error("must be a URL with a host"));
+    let plain = match allow_insecure {
+        true => PlainText::Anywhere,
+        false => PlainText::ThisMachine,
     };
-    if plain.contains(&scheme) && !allow_insecure && !is_loopback(&host) {
-        return Err(at.error(format!(
-            "must use {}:, because {scheme}: sends tokens in plain text; only a loopback address may do without, or set {}: true",
-            secure.join(": or "),
-            at.style().name("allow_insecure", false),
-        )));
-    }
-    if !url.username().is_empty() || url.password().is_some() {
-        return Err(at.error("must not carry a user name or password; use headers for credentials"));
-    }
+    let url = address::parse(text, protocol, plain).map_err(|error| {
+        let fix = match error {
+            AddressError::PlainText(..) => format!(", or set {}: true", at.name("allow_insecure")),
+            AddressError::UserInfo => "; use headers for credentials".to_owned(),
+            _ => String::new(),
+        };
+        at.error(format!("{error}{fix}"))
+    })?;
     if url.fragment().is_some() {
         return Err(at.error("must not carry a fragment (#…)"));
     }
     Ok(url)
 }
 
-/// One to three webhook secrets, given as one text or as a list, newest first.
-pub fn secrets(
-    at: &At<'_>,
-    warnings: &mut Vec<String>,
-) -> Result<Vec<Secret<String>>, ConfigError> {
-    if !at.is_list() {
-        return Ok(vec![secret(at, warnings)?]);
+/// A URL that paths are appended to.
+pub fn base_url(at: &At<'_, Scalar>, url: Url) -> Result<String, ConfigError> {
+    if url.query().is_some() {
+        return Err(at.error("must not carry a query (?…)"));
     }
-    let items = at.list()?;
-    check_count(items.len()).map_err(|flaw| at.error(flaw.to_string()))?;
-    items.iter().map(|item| secret(item, warnings)).collect()
+    Ok(url.as_str().trim_end_matches('/').to_owned())
 }
 
-fn secret(at: &At<'_>, warnings: &mut Vec<String>) -> Result<Secret<String>, ConfigError> {
-    let text = at.filled_text()?;
-    let bytes = key_bytes(text)
-        .map_err(|flaw| at.error(flaw.to_string()))?
-        .len();
+/// The secrets of one endpoint, under either name.
+pub fn secrets(
+    one: &At<'_, Scalar>,
+    several: &At<'_, List<Field<Scalar>>>,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Secret<String>>, ConfigError> {
+    let Some(List(items)) = several.value else {
+        if let Some(Scalar::Array(_)) = one.value {
+            return Err(one.error(format!(
+                "must be one text; a list is called {}",
+                one.name("secrets")
+            )));
+        }
+        return Ok(vec![secret(one, warnings)?]);
+    };
+    if one.value.is_some() {
+        return Err(several.error("and secret are both there; keep one of them"));
+    }
+    check_count(items.len()).map_err(|flaw| several.error(flaw.to_string()))?;
+    let items = items.iter().enumerate();
+    items
+        .map(|(index, item)| secret(&several.item(index, item), warnings))
+        .collect()
+}
+
+fn secret(at: &At<'_, Scalar>, warnings: &mut Vec<String>) -> Result<Secret<String>, ConfigError> {
+    let text = at.need_text()?;
+    let key = key_bytes(&text).map_err(|flaw| at.error(flaw.to_string()))?;
+    let bytes = key.len();
     if bytes < STRONG_SECRET_BYTES {
         warnings.push(format!(
             "{} is {bytes} bytes long; {STRONG_SECRET_BYTES} or more are safer",
             at.path
         ));
     }
-    Ok(Secret::new(text.to_owned()))
+    Ok(Secret::new(text))
 }
 
-pub fn headers(at: &At<'_>) -> Result<Vec<(String, Secret<String>)>, ConfigError> {
+pub fn headers(at: &At<'_, Map<Texts>>) -> Result<Vec<(String, Secret<String>)>, ConfigError> {
     let mut headers: Vec<(String, Secret<String>)> = Vec::new();
-    for (name, value) in at.entries()? {
+    for (name, value) in at.value.iter().flat_map(|map| &map.0) {
+        let value = at.entry(name, value);
         let lower = name.to_ascii_lowercase();
         if name.is_empty() || !name.bytes().all(is_token) {
             return Err(
@@ -115,7 +130,7 @@ pub fn headers(at: &At<'_>) -> Result<Vec<(String, Secret<String>)>, ConfigError
         if headers.iter().any(|(other, _)| *other == lower) {
             return Err(value.error("is there twice (header names ignore case)"));
         }
-        let text = value.text()?;
+        let text = value.text()?.unwrap_or_default();
         if text.trim() != text
             || !text
                 .bytes()
@@ -123,7 +138,7 @@ pub fn headers(at: &At<'_>) -> Result<Vec<(String, Secret<String>)>, ConfigError
         {
             return Err(value.error("must be visible ASCII without line ends or outer spaces"));
         }
-        headers.push((lower, Secret::new(text.to_owned())));
+        headers.push((lower, Secret::new(text)));
     }
     Ok(headers)
 }
@@ -133,8 +148,10 @@ fn is_token(byte: u8) -> bool {
 }
 
 /// The template of the agent's identity. The job id keeps two jobs in one room from throwing each other out.
-pub fn identity(at: &At<'_>) -> Result<String, ConfigError> {
-    let text = at.filled_text()?;
+pub fn identity(at: &At<'_, Scalar>) -> Result<Option<String>, ConfigError> {
+    let Some(text) = at.filled_text()? else {
+        return Ok(None);
+    };
     if !text.contains("{job_id}") {
         return Err(at.error(
             "must contain {job_id}: two agents with one identity throw each other out of the room",
@@ -144,13 +161,13 @@ pub fn identity(at: &At<'_>) -> Result<String, ConfigError> {
     if rest.contains(['{', '}']) {
         return Err(at.error("knows {job_id} and {agent_name} only"));
     }
-    Ok(text.to_owned())
+    Ok(Some(text))
 }
 
 /// `host:port`, the host an IP address (IPv6 in brackets) or `localhost`.
-pub fn listen(at: &At<'_>) -> Result<(String, u16), ConfigError> {
+pub fn listen(at: &At<'_, Scalar>, text: &str) -> Result<(String, u16), ConfigError> {
     let form = || at.error("must be an address and a port, such as 127.0.0.1:7890 or [::1]:7890");
-    let (host, port) = at.filled_text()?.rsplit_once(':').ok_or_else(form)?;
+    let (host, port) = text.rsplit_once(':').ok_or_else(form)?;
     let port = port.parse().map_err(|_| form())?;
     match Host::parse(host) {
         Ok(Host::Domain(name)) if name == "localhost" => {}

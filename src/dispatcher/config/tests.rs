@@ -1,6 +1,7 @@
 //! The configuration as users write it, right and wrong.
 
 use super::*;
+use crate::words::JobType;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 
@@ -364,19 +365,52 @@ fn a_variable_may_hold_a_number_and_a_missing_one_is_named() {
     .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "line 2, column 11: the environment variable NONE is not set"
+        "line 2, column 11: max_jobs needs the environment variable NONE, which is not set"
     );
 }
 
 #[test]
-fn a_server_setting_among_the_proposals_keys_is_not_ignored() {
-    let error = yaml(&format!(
-        "{LIVEKIT}agents: {{enable_user_data_recording: true, external_agents: []}}"
+fn f_d19_the_servers_own_keys_are_taken_with_a_warning() {
+    let agent = minimal().replace('\n', "\n      ");
+    // The proposal's section, inside a whole config.yaml of livekit-server.
+    let config = yaml(&format!(
+        "port: 7880
+rtc: {{tcp_port: 7881, use_external_ip: true}}
+keys: {{devkey: {SECRET}}}
+{LIVEKIT}agents:
+  enable_user_data_recording: true
+  target_load: 0.7
+  external_agents:
+    - {agent}
+"
     ))
-    .unwrap_err();
+    .unwrap();
+    assert_eq!(config.agents.len(), 1);
+    let told: Vec<&str> = (config.warnings.iter())
+        .filter_map(|warning| warning.strip_suffix(" is a setting of the LiveKit server and does nothing here; the server must have it in its own configuration"))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "port",
+            "rtc",
+            "keys",
+            "agents.enable_user_data_recording",
+            "agents.target_load"
+        ]
+    );
+    assert!(!config.warnings.join("").contains(SECRET));
+    let misspelt = yaml(&format!("{LIVEKIT}agents: {{external_agent: []}}")).unwrap_err();
     assert!(
-        error.to_string().contains("setting of the LiveKit server"),
-        "{error}"
+        misspelt
+            .to_string()
+            .contains("agents.external_agent is not a known key; did you mean external_agents?"),
+        "{misspelt}"
+    );
+    let no_dash = yaml(&format!("{LIVEKIT}agents:\n  name: a\n")).unwrap_err();
+    assert_eq!(
+        no_dash.to_string(),
+        "line 3, column 3: agents must be a list of agents (in YAML each begins with a -), or hold such a list as external_agents"
     );
     let none = yaml(&format!("{LIVEKIT}agents: []")).unwrap_err();
     assert!(
@@ -384,6 +418,140 @@ fn a_server_setting_among_the_proposals_keys_is_not_ignored() {
             .contains("agents must hold at least one enabled agent"),
         "{none}"
     );
+}
+
+#[test]
+fn f_d14_every_mistake_is_one_sentence_with_its_place_what_came_and_the_fix() {
+    let agent = minimal().replace('\n', "\n    ");
+    let agents = format!("agents:\n  - {agent}\n");
+    let cases = [
+        (
+            format!("{LIVEKIT}listen: 127.0.0.1:1\nlisten: 127.0.0.1:2\n{agents}"),
+            "line 3, column 1: listen is there twice; keep one of them",
+        ),
+        (
+            format!("{LIVEKIT}{agents}    secret: other-secret-other-secret\n"),
+            "line 7, column 5: agents[0].secret is there twice; keep one of them",
+        ),
+        (
+            format!("{LIVEKIT}{agents}---\n{LIVEKIT}"),
+            "line 8, column 1: the configuration must be one document; take away the --- that begins another one, and what follows it",
+        ),
+        (
+            format!("{LIVEKIT}agents:\n"),
+            "line 2, column 1: agents must be a list, got nothing",
+        ),
+        (
+            format!("{LIVEKIT}agents:\n  -\n"),
+            "line 3, column 4: agents[0] must be a map, got nothing",
+        ),
+        (
+            format!("{LIVEKIT}agents: [greeter]\n"),
+            "line 2, column 10: agents[0] must be a map, got a text",
+        ),
+        (
+            "livekit: wss://x\n".to_owned(),
+            "line 1, column 1: livekit must be a map, got a text",
+        ),
+        (
+            String::new(),
+            "line 1, column 1: the configuration must be a map, got nothing",
+        ),
+        (
+            agents.clone(),
+            "line 1, column 1: livekit is required",
+        ),
+        (
+            format!("{LIVEKIT}start_timeout: 10\n{agents}"),
+            "line 2, column 16: start_timeout must be a duration with a unit, such as 500ms, 10s or 2m, got 10",
+        ),
+        (
+            format!("{LIVEKIT}start_timeout: ten seconds\n{agents}"),
+            "line 2, column 16: start_timeout must be a duration with a unit, such as 500ms, 10s or 2m, got a text (\"ten seconds\")",
+        ),
+        (
+            format!("{LIVEKIT}start_timeout: 2h\n{agents}"),
+            "line 2, column 16: start_timeout must be a duration from 1ms to 1h, got a text (\"2h\")",
+        ),
+        (
+            format!("{LIVEKIT}start_timeout: -1s\n{agents}"),
+            "line 2, column 16: start_timeout must not be negative, got a text (\"-1s\")",
+        ),
+        (
+            format!("{LIVEKIT}max_jobs: 1.5\n{agents}"),
+            "line 2, column 11: max_jobs must be a whole number from 1 to 1000000, got 1.5",
+        ),
+        (
+            format!("{LIVEKIT}max_jobs: '7'\n{agents}"),
+            "line 2, column 11: max_jobs must be a whole number from 1 to 1000000, got a text (\"7\")",
+        ),
+        (
+            format!("{LIVEKIT}allow_insecure: yes\n{agents}"),
+            "line 2, column 17: allow_insecure must be true or false, got a text (\"yes\")",
+        ),
+        (
+            format!("{LIVEKIT}store: [x]\n{agents}"),
+            "line 2, column 8: store must be a text, got a list",
+        ),
+        (
+            format!("{LIVEKIT}retris: {{}}\n{agents}"),
+            "line 2, column 1: retris is not a known key; did you mean retry?",
+        ),
+        (
+            format!("{LIVEKIT}{}", agents.replace(SECRET, "$GREETER_SECRET")),
+            "line 6, column 13: agents[0].secret has a $ before a name; write ${NAME} for the environment variable, or $$ for a literal $",
+        ),
+        (
+            format!("{LIVEKIT}{}", agents.replace(SECRET, "[a, b]")),
+            "line 6, column 13: agents[0].secret must be one text; a list is called secrets",
+        ),
+        (
+            format!("{LIVEKIT}{}", agents.replace("name: a", "nam: a")),
+            "line 3, column 5: agents[0].nam is not a known key; did you mean name?",
+        ),
+    ];
+    let told = |(text, _): &(String, &str)| yaml(text).unwrap_err().to_string();
+    let told: Vec<String> = cases.iter().map(told).collect();
+    assert_eq!(told, cases.map(|(_, expected)| expected));
+}
+
+#[test]
+fn f_d14_the_store_in_memory_parses_as_the_documentation_writes_it() {
+    let agent = minimal().replace('\n', "\n    ");
+    for store in [
+        ":memory:",
+        "':memory:'",
+        "\":memory:\"",
+        "  :memory:  # forgets",
+    ] {
+        let config = yaml(&format!("{LIVEKIT}store: {store}\nagents:\n  - {agent}\n")).unwrap();
+        assert_eq!(config.store, StorePath::Memory, "{store}");
+    }
+}
+
+#[test]
+fn durations_are_read_as_go_writes_them() {
+    let agent = minimal().replace('\n', "\n    ");
+    let read = |text: &str| {
+        yaml(&format!(
+            "{LIVEKIT}drain_timeout: {text}\nagents:\n  - {agent}\n"
+        ))
+        .map(|config| config.drain_timeout_ms)
+    };
+    for (text, ms) in [
+        ("10s", 10_000),
+        ("500ms", 500),
+        ("2m", 120_000),
+        ("1m30s", 90_000),
+        ("0.5h", 1_800_000),
+        ("0", 0),
+        ("0s", 0),
+    ] {
+        assert_eq!(read(text).unwrap(), ms, "{text}");
+    }
+    for text in ["''", "10", "s", "10d", "1..5s", "ten seconds"] {
+        assert!(read(text).is_err(), "{text}");
+    }
 }
 
 #[test]

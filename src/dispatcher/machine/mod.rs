@@ -29,7 +29,7 @@ pub use crate::dispatcher::machine::io::{
     Effect, Input, Notice, Outcome, Output, Plan, Reading, Removal, Route, StatusAnswer, StatusView,
 };
 pub use crate::dispatcher::machine::record::{
-    cut_error, Bearer, Delivery, Record, Reporter, Stage, StatusRule, Token,
+    cut_error, Bearer, Delivery, Record, Reporter, Say, Stage, StatusRule, Token,
 };
 
 /// LiveKit assigns within milliseconds of the answer, or not at all: its own limit is 3 s after the offer.

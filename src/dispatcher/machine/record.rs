@@ -129,18 +129,32 @@ impl Record {
         &self.job.id
     }
 
+    /// What a report is judged by.
+    pub fn say(&self) -> Say {
+        Say {
+            status: self.status,
+            delivery: self.delivery.as_ref().map(|delivery| delivery.number),
+            cancelled: (self.delivery.as_ref()).is_some_and(|delivery| delivery.cancelled),
+        }
+    }
+}
+
+/// Who has a say about a job: the part of its record that reports are judged by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Say {
+    pub status: JobStatus,
+    /// The delivery under way, or the last one.
+    pub delivery: Option<u32>,
+    /// It was given up in doubt.
+    pub cancelled: bool,
+}
+
+impl Say {
     /// What becomes of a status that this one reports. Only the delivery under way has a say.
-    pub fn judge(&self, reporter: Reporter, status: JobStatus) -> StatusRule {
-        let cancelled = self
-            .delivery
-            .as_ref()
-            .is_some_and(|delivery| delivery.cancelled);
+    pub fn judge(self, reporter: Reporter, status: JobStatus) -> StatusRule {
         let has_a_say = match reporter {
-            Reporter::Delivery(number) => {
-                let current = self.delivery.as_ref().map(|delivery| delivery.number);
-                !cancelled && current == Some(number)
-            }
-            Reporter::RoomAdmin => !cancelled || self.status.is_terminal(),
+            Reporter::Delivery(number) => !self.cancelled && self.delivery == Some(number),
+            Reporter::RoomAdmin => !self.cancelled || self.status.is_terminal(),
         };
         match has_a_say {
             true => judge_status(self.status, status),

@@ -20,7 +20,7 @@ impl Machine {
         status: JobStatus,
         error: Option<String>,
     ) {
-        match self.record.judge(reporter, status) {
+        match self.record.say().judge(reporter, status) {
             StatusRule::Conflict => {
                 let answer = StatusAnswer::Conflict(StatusView::from(&self.record));
                 self.now_do(Effect::Reply { ticket, answer });

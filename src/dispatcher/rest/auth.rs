@@ -38,23 +38,20 @@ impl Presented {
             delivery.conditional_assign(&known.delivery, same);
         }
         match delivery {
-            0 => self
-                .is_room_admin(livekit, room)
-                .then_some(Reporter::RoomAdmin),
+            0 => (self.admin_of(livekit).as_deref() == Some(room)).then_some(Reporter::RoomAdmin),
             number => Some(Reporter::Delivery(number)),
         }
     }
 
-    fn is_room_admin(&self, livekit: &LiveKit, room: &str) -> bool {
+    /// The room of a LiveKit API token with `roomAdmin`.
+    pub fn admin_of(&self, livekit: &LiveKit) -> Option<String> {
         // A bearer of ours has no dots; a token has two.
         if self.0.matches('.').count() != 2 {
-            return false;
+            return None;
         }
         let verifier = TokenVerifier::with_api_key(&livekit.api_key, livekit.api_secret.expose());
-        match verifier.verify(&self.0) {
-            Ok(claims) => claims.video.room_admin && claims.video.room == room,
-            Err(_) => false,
-        }
+        let video = verifier.verify(&self.0).ok()?.video;
+        (video.room_admin && !video.room.is_empty()).then_some(video.room)
     }
 }
 

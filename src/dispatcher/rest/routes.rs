@@ -19,20 +19,18 @@ use tokio::sync::{oneshot, Semaphore};
 use tokio::time::{timeout, Instant};
 
 use crate::clock::{Clock, SystemClock};
-use crate::dispatcher::machine::{Record, Reporter, StatusAnswer, StatusRule, StatusView};
+use crate::dispatcher::machine::{Reporter, Say, StatusAnswer, StatusRule, StatusView};
 use crate::dispatcher::rest::auth::Presented;
-use crate::dispatcher::shared::{JobEntry, Message, Shared};
-use crate::id::JobId;
+use crate::dispatcher::shared::{JobEntry, Message, Shared, Written};
+use crate::id::{JobId, Pii};
 use crate::words::JobStatus;
 
-/// The largest body: a status and 1 KiB of error, with room for escapes.
-const MAX_BODY_BYTES: usize = 16 * 1024;
+/// The largest body. What is kept of an error is 1 KiB; an agent that sends a whole stack must not lose its status for it.
+const MAX_BODY_BYTES: usize = 512 * 1024;
 /// How long a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// How many requests are worked on at a time.
 const MAX_REQUESTS: usize = 256;
-/// How long an ended job's bearer still opens its status.
-const BEARER_AFTER_END_MS: i64 = 600_000;
 
 /// What the routes share.
 #[derive(Clone)]
@@ -96,35 +94,44 @@ fn stored(status: StatusCode, job_id: &str, view: &StatusView) -> Response {
 /// A job that the request may see.
 enum Job {
     Live(Arc<JobEntry>, Reporter),
-    Ended(Box<Record>, Reporter),
+    Ended(StatusView, Say, Reporter),
 }
 
 impl App {
-    /// The job, if the request may see it. Everything else is "not found".
+    /// The job, if the request may see it. Everything else is "not found". Only a LiveKit token that is good for some room
+    /// gets as far as the store: a stranger's requests are answered from memory and never wait in the writer's queue.
     async fn open(&self, job_id: &JobId, headers: &HeaderMap) -> Result<Job, Response> {
-        let presented = Presented::from(headers).ok_or_else(not_found)?;
-        let livekit = &self.shared.livekit;
-        if let Some(entry) = self.shared.job(job_id) {
-            let bearers = entry.written.lock().bearers.clone();
-            let reporter = presented.opens(livekit, &bearers, &entry.room.0);
-            return reporter
-                .map(|reporter| Job::Live(entry, reporter))
-                .ok_or_else(not_found);
+        let shared = &self.shared;
+        if !shared.restored.load(Ordering::Acquire) {
+            return Err(later(StatusCode::SERVICE_UNAVAILABLE, 1, "starting"));
         }
-        let found = self
-            .shared
-            .store
-            .find(job_id.clone())
-            .await
-            .map_err(|_| unavailable())?;
-        let record = found.ok_or_else(not_found)?;
-        let fresh =
-            (record.ended_at).is_some_and(|at| at + BEARER_AFTER_END_MS > SystemClock.now_ms());
-        let bearers = if fresh { &*record.bearers } else { &[] };
-        let reporter = presented.opens(livekit, bearers, &record.job.room.name.0);
-        reporter
-            .map(|reporter| Job::Ended(Box::new(record), reporter))
-            .ok_or_else(not_found)
+        let presented = Presented::from(headers).ok_or_else(not_found)?;
+        let opens = |written: &Written, room: &Pii<String>| {
+            presented.opens(&shared.livekit, &written.bearers, &room.0)
+        };
+        if let Some(entry) = shared.job(job_id) {
+            let reporter = opens(&entry.written.lock(), &entry.room);
+            let reporter = reporter.ok_or_else(not_found)?;
+            return Ok(Job::Live(entry, reporter));
+        }
+        if let Some(ended) = shared.ended.find(job_id, SystemClock.now_ms()) {
+            let reporter = opens(&ended.written, &ended.room).ok_or_else(not_found)?;
+            return Ok(Job::Ended(
+                ended.written.view.clone(),
+                ended.written.say,
+                reporter,
+            ));
+        }
+        let room = presented.admin_of(&shared.livekit).ok_or_else(not_found)?;
+        let found = shared.store.find(job_id.clone()).await;
+        match found.map_err(|_| unavailable())? {
+            Some(record) if record.job.room.name.0 == room => Ok(Job::Ended(
+                StatusView::from(&record),
+                record.say(),
+                Reporter::RoomAdmin,
+            )),
+            _ => Err(not_found()),
+        }
     }
 
     async fn report_live(
@@ -190,7 +197,7 @@ async fn read(State(app): State<App>, Path(job_id): Path<String>, headers: Heade
             let written = entry.written.lock();
             stored(StatusCode::OK, &job_id, &written.view)
         }
-        Ok(Job::Ended(record, _)) => stored(StatusCode::OK, &job_id, &StatusView::from(&*record)),
+        Ok(Job::Ended(view, ..)) => stored(StatusCode::OK, &job_id, &view),
         Err(response) => response,
     }
 }
@@ -230,11 +237,10 @@ async fn report(
             Err(response) => return response,
         };
     }
-    let Job::Ended(record, reporter) = job else {
+    let Job::Ended(view, say, reporter) = job else {
         return unavailable();
     };
-    let view = StatusView::from(&*record);
-    match record.judge(reporter, status) {
+    match say.judge(reporter, status) {
         StatusRule::Repeat => stored(StatusCode::OK, &job_id, &view),
         StatusRule::Apply | StatusRule::Conflict => conflict(&job_id, &view),
     }
@@ -266,7 +272,7 @@ async fn read_body(
     let too_large = || {
         answer(
             StatusCode::PAYLOAD_TOO_LARGE,
-            json!({ "error": "expected at most 16 KiB" }),
+            json!({ "error": "expected at most 512 KiB" }),
         )
     };
     let bytes = match timeout(BODY_TIMEOUT, to_bytes(body, MAX_BODY_BYTES)).await {
@@ -341,6 +347,125 @@ async fn ready(State(app): State<App>) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dispatcher::config::{LiveKit, StorePath};
+    use crate::dispatcher::job::hash_bearer;
+    use crate::dispatcher::machine::Bearer;
+    use crate::dispatcher::shared::{EndedJob, Parts};
+    use crate::dispatcher::store::Store;
+    use crate::id::Secret;
+    use crate::net::http::{HttpClient, HttpOptions};
+    use axum::http::header::AUTHORIZATION;
+    use axum::http::HeaderValue;
+    use livekit_token::{AccessToken, VideoGrants};
+    use std::collections::BTreeMap;
+
+    const API_SECRET: &str = "a-secret-of-at-least-thirty-two-bytes";
+
+    /// Routes over a store that answers nothing any more, so that whatever needs it is told from what does not.
+    async fn without_a_store() -> App {
+        let (store, _thread) = Store::open(&StorePath::Memory).unwrap();
+        store.close().await;
+        let shared = Shared::new(Parts {
+            livekit: LiveKit {
+                url: "ws://127.0.0.1:1".into(),
+                api_key: "key".into(),
+                api_secret: Secret::new(API_SECRET.into()),
+                public_url: None,
+            },
+            agents: BTreeMap::new(),
+            status_base: "http://127.0.0.1:1".into(),
+            max_jobs: 1,
+            store,
+            http: HttpClient::new(&HttpOptions::default()).unwrap(),
+        });
+        App {
+            shared: Arc::new(shared),
+            slots: Arc::new(Semaphore::new(1)),
+            started: Instant::now(),
+        }
+    }
+
+    async fn answered(app: &App, job_id: &str, bearer: &str) -> u16 {
+        let mut headers = HeaderMap::new();
+        let line = HeaderValue::from_str(&format!("Bearer {bearer}")).unwrap();
+        headers.insert(AUTHORIZATION, line);
+        match app.open(&JobId(job_id.into()), &headers).await {
+            Ok(_) => 200,
+            Err(response) => response.status().as_u16(),
+        }
+    }
+
+    fn ended(at: i64) -> EndedJob {
+        EndedJob {
+            room: Pii("r".into()),
+            written: Written {
+                bearers: vec![Bearer {
+                    delivery: 1,
+                    hash: hash_bearer("bearer"),
+                }],
+                say: Say {
+                    status: JobStatus::Success,
+                    delivery: Some(1),
+                    cancelled: false,
+                },
+                view: StatusView {
+                    status: JobStatus::Success,
+                    error: None,
+                    updated_at: at,
+                },
+            },
+            at,
+        }
+    }
+
+    #[tokio::test]
+    async fn f_d18_a_stranger_is_answered_without_the_store_and_an_ended_jobs_agent_too() {
+        let app = without_a_store().await;
+        assert_eq!(answered(&app, "AJ_1", "bearer").await, 503, "starting");
+        app.shared.restored.store(true, Ordering::Release);
+        let now = SystemClock.now_ms();
+        app.shared
+            .ended
+            .add(JobId("AJ_0".into()), ended(now - 600_001));
+        app.shared.ended.add(JobId("AJ_1".into()), ended(now));
+        assert_eq!(answered(&app, "AJ_1", "bearer").await, 200);
+        for (job_id, bearer) in [
+            ("AJ_1", "other"),
+            ("AJ_2", "bearer"),
+            ("AJ_0", "bearer"),
+            ("AJ_2", "a.b.c"),
+        ] {
+            assert_eq!(
+                answered(&app, job_id, bearer).await,
+                404,
+                "{job_id} {bearer}"
+            );
+        }
+        let admin = AccessToken::with_api_key("key", API_SECRET)
+            .with_ttl(Duration::from_secs(60))
+            .with_grants(VideoGrants {
+                room_admin: true,
+                room: "r".into(),
+                ..Default::default()
+            })
+            .to_jwt()
+            .unwrap();
+        // This one is not a stranger, and its answer needs the store, which is closed.
+        assert_eq!(answered(&app, "AJ_2", &admin).await, 503);
+    }
+
+    #[test]
+    fn ended_jobs_are_forgotten_with_time_and_beyond_a_number() {
+        let jobs = crate::dispatcher::shared::EndedJobs::default();
+        let count = crate::dispatcher::shared::ENDED_JOBS;
+        for number in 0..=count {
+            jobs.add(JobId(format!("AJ_{number}")), ended(1));
+        }
+        let known = |number: usize| jobs.find(&JobId(format!("AJ_{number}")), 2).is_some();
+        assert!(!known(0) && known(1) && known(count));
+        jobs.add(JobId("AJ_late".into()), ended(700_000));
+        assert!(!known(count));
+    }
 
     #[test]
     fn a_report_is_of_exactly_the_documented_form() {

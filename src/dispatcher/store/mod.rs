@@ -63,6 +63,7 @@ type Reply<T> = oneshot::Sender<Result<T, StoreError>>;
 enum Command {
     Save(Box<Record>, bool, Reply<()>),
     Unfinished(Reply<Vec<Record>>),
+    EndedSince(i64, usize, Reply<Vec<Record>>),
     Find(JobId, Reply<Option<Record>>),
     Purge(i64, Reply<usize>),
     Close,
@@ -123,6 +124,12 @@ impl Store {
         self.call(Command::Unfinished).await
     }
 
+    /// The last jobs that ended after this time (Unix milliseconds), at most `max`, in the order of their ends.
+    pub async fn ended_since(&self, since: i64, max: usize) -> Result<Vec<Record>, StoreError> {
+        self.call(|reply| Command::EndedSince(since, max, reply))
+            .await
+    }
+
     /// One job, ended or not.
     pub async fn find(&self, job_id: JobId) -> Result<Option<Record>, StoreError> {
         self.call(|reply| Command::Find(job_id, reply)).await
@@ -180,6 +187,10 @@ impl Writer {
                 }
                 Command::Unfinished(reply) => {
                     let _ = reply.send(self.described(rows::unfinished(&self.connection)));
+                }
+                Command::EndedSince(since, max, reply) => {
+                    let found = rows::ended_since(&self.connection, since, max);
+                    let _ = reply.send(self.described(found));
                 }
                 Command::Find(job_id, reply) => {
                     let _ =

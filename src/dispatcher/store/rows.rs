@@ -1,6 +1,6 @@
 //! Records as rows.
 //!
-//! Decides how a job lies in the tables: `jobs` is the truth, `deliveries` and `statuses` are its history. A row that
+//! Decides how a job lies in the tables: `jobs` is the truth, `deliveries` is its history. A row that
 //! cannot be read is an error, never a guess.
 
 use rusqlite::{params, Connection, OptionalExtension, Row};
@@ -59,9 +59,6 @@ pub fn save(connection: &Connection, record: &Record) -> rusqlite::Result<()> {
                 delivery.cancelled
             ])?;
     }
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO statuses VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![job_id, status, record.error, record.updated_at])?;
     Ok(())
 }
 
@@ -72,6 +69,21 @@ pub fn unfinished(connection: &Connection) -> rusqlite::Result<Vec<Record>> {
     ))?;
     let records = statement.query_map([], read)?.collect();
     records
+}
+
+/// The last jobs that ended after a time in Unix milliseconds, in the order of their ends.
+pub fn ended_since(
+    connection: &Connection,
+    since: i64,
+    max: usize,
+) -> rusqlite::Result<Vec<Record>> {
+    let mut statement = connection.prepare(&format!(
+        "{SELECT} WHERE j.ended_at > ?1 ORDER BY j.ended_at DESC LIMIT ?2"
+    ))?;
+    let rows = statement.query_map(params![since, max as i64], read)?;
+    let mut records: Vec<Record> = rows.collect::<rusqlite::Result<_>>()?;
+    records.reverse();
+    Ok(records)
 }
 
 pub fn find(connection: &Connection, job_id: &str) -> rusqlite::Result<Option<Record>> {

@@ -41,13 +41,6 @@ const MIGRATIONS: &[&str] = &[
         started_at INTEGER NOT NULL,
         PRIMARY KEY (job_id, number)
     ) WITHOUT ROWID;
-    CREATE TABLE statuses (
-        job_id TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
-        status TEXT NOT NULL,
-        error TEXT,
-        at INTEGER NOT NULL,
-        PRIMARY KEY (job_id, status)
-    ) WITHOUT ROWID;
 ",
     "
     ALTER TABLE deliveries ADD COLUMN cancelled INTEGER NOT NULL DEFAULT 0;
@@ -69,7 +62,7 @@ pub fn open_memory() -> Result<Connection, StoreError> {
 pub fn open_file(path: &str) -> Result<Connection, StoreError> {
     create_private(Path::new(path)).map_err(|error| StoreError::Unwritable {
         path: path.to_owned(),
-        why: error.to_string(),
+        why: why_not(&error),
     })?;
     let connection = Connection::open(path).map_err(|error| describe(path, &error))?;
     if !is_ours(&connection).map_err(|error| describe(path, &error))? {
@@ -87,6 +80,21 @@ pub fn open_file(path: &str) -> Result<Connection, StoreError> {
         });
     }
     Ok(connection)
+}
+
+/// What to do about a file that the system does not give us, in words of the user's.
+fn why_not(error: &std::io::Error) -> String {
+    use std::io::ErrorKind;
+    match error.kind() {
+        ErrorKind::NotFound => "its folder does not exist; create it first",
+        ErrorKind::NotADirectory => "a part of its path is a file and no folder",
+        ErrorKind::PermissionDenied => "this user may not write there",
+        ErrorKind::ReadOnlyFilesystem => "the file system is read-only",
+        ErrorKind::IsADirectory => "it is a folder; name a file in it",
+        ErrorKind::StorageFull => "the disk is full",
+        _ => return error.to_string(),
+    }
+    .to_owned()
 }
 
 /// Creates the file so that only its owner reads it: it holds join tokens. SQLite gives its side files the same mode.
