@@ -50,7 +50,6 @@ async function echo(track: RemoteTrack, room: Room): Promise<void> {
   const source = new AudioSource(RATE, 1)
   const options = new TrackPublishOptions({ source: TrackSource.SOURCE_MICROPHONE })
   await room.localParticipant?.publishTrack(LocalAudioTrack.createAudioTrack('echo', source), options)
-  room.once('disconnected', () => source.close()) // nobody listens any more: a full source would wait for ever
   try {
     for await (const frame of new AudioStream(track, RATE, 1)) {
       tell('firstFrame')

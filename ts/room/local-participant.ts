@@ -78,6 +78,7 @@ export class LocalParticipant extends Participant {
       const info = JSON.parse(await publishing) as PublicationInfo
       const publication = new LocalTrackPublication(info, track)
       track.info.sid = info.sid
+      track.published()
       this.trackPublications.set(info.sid, publication)
       if (this.#session.ended) publication.end('left')
       return publication

@@ -93,7 +93,6 @@ export class LocalTrackPublication extends TrackPublication {
     super(info)
     this.track = track
     this.#published = track
-    track.published()
   }
 
   /**
