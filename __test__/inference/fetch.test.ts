@@ -428,15 +428,18 @@ describe('retries', () => {
 
   test('an attempt without an answer times out and is tried again', async () => {
     await using gateway = await startGateway()
+    using _logs = new CapturedLogs()
     const never = new Promise(() => undefined)
     gateway.faults.push({ hold: never, times: 2 })
     const ask = open(gateway, { timeoutMs: 50 })
-    expect((await ask('chat/completions', chat())).status).toBe(200)
+    const repeatable = { ...chat(), headers: { 'Idempotency-Key': 'mine' } }
+    expect((await ask('chat/completions', repeatable)).status).toBe(200)
     await gateway.requests[0]?.gone
     gateway.faults.push({ hold: never, times: 9 })
-    const error = await ask('chat/completions', chat()).catch((thrown: unknown) => thrown)
+    const error = await ask('chat/completions', repeatable).catch((thrown: unknown) => thrown)
     expect(error).toMatchObject({ name: 'TimeoutError', code: 'TIMED_OUT', retryable: true })
     expect(RoomhookError.isInstance(error)).toBe(true)
+    expect(gateway.requests).toHaveLength(7)
   })
 
   test('a fetch that ignores its signal does not outlive the timeout', async () => {

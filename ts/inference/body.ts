@@ -52,6 +52,14 @@ function arrayBufferOf(body: unknown): Buffer | undefined {
   return body instanceof ArrayBuffer ? Buffer.from(body) : undefined
 }
 
+/** Whether a JSON body asks for its answer in pieces. */
+export function asksForStream(body: unknown): boolean {
+  const bytes = body instanceof Uint8Array ? body : arrayBufferOf(body)
+  const text =
+    bytes === undefined ? body : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+  return typeof text === 'string' && text.includes('"stream"') && /"stream"\s*:\s*true/.test(text)
+}
+
 function parseObject(text: string): Record<string, unknown> | undefined {
   try {
     const parsed: unknown = JSON.parse(text)

@@ -2,8 +2,8 @@
 // refuses to dress a request that does not go to the gateway's origin.
 
 import { randomUUID } from 'node:crypto'
-import { checkOptions, invalid, kindOf } from '../base/options.js'
-import { withoutStrayArguments } from './body.js'
+import { checkOptions, invalid } from '../base/options.js'
+import { asksForStream, withoutStrayArguments } from './body.js'
 import type { GatewayAccess } from './gateway.js'
 import { type HeaderEntry, type HeaderInput, headerEntries, type OnDrop } from './headers.js'
 import type { LastMerge } from './last-merge.js'
@@ -22,17 +22,17 @@ import { HeaderTurn, turnHeaders } from './turn.js'
 /** What one call chooses, above what its transport was made with. */
 export interface InferenceCallOptions {
   /** The job the call belongs to. Default: the transport's, else the one whose `entry` is running. `null`: none. */
-  job?: InferenceJob | null
+  job?: InferenceJob | null | undefined
   /** Whose hooks' headers are sent. Default: the transport's, else those of the turns that the call is made in. */
-  turn?: HeaderTurn
+  turn?: HeaderTurn | undefined
   /** Sent as `X-LiveKit-Inference-Provider`. */
-  provider?: string
+  provider?: string | undefined
   /** Sent as `X-LiveKit-Inference-Priority`. */
-  priority?: InferencePriority
+  priority?: InferencePriority | undefined
   /** Sends a fresh `X-LiveKit-Session-ID` with each attempt when there is a job. Default: false. */
-  sessionId?: boolean
+  sessionId?: boolean | undefined
   /** The live room, if it is not the job's own. */
-  room?: InferenceRoom
+  room?: InferenceRoom | undefined
 }
 
 /** The names of `InferenceCallOptions`, for the check of an options object that includes them. */
@@ -40,8 +40,8 @@ export const CALL_KEYS = ['job', 'turn', 'provider', 'priority', 'sessionId', 'r
 
 /** Checked choices. */
 export interface Choices extends MetadataOptions {
-  job?: InferenceJob | null
-  turn?: HeaderTurn
+  job?: InferenceJob | null | undefined
+  turn?: HeaderTurn | undefined
 }
 
 /** Checks the choices that are part of an options object. */
@@ -86,70 +86,82 @@ export function attemptHeaders(
 /** What `fetch` takes, and the choices of the call. */
 export interface InferenceRequestInit extends RequestInit {
   /** Choices of this call. */
-  inference?: InferenceCallOptions
+  inference?: InferenceCallOptions | undefined
 }
 
 /** A prepared HTTP call. */
 export interface PreparedCall {
   input: string | URL | Request
   init: InferenceRequestInit | undefined
-  /** The body in place of the one in `init`, where it had to be cleaned. */
-  body: string | undefined
+  /** The body in place of the one in `init`, where it had to be cleaned or read. */
+  body: string | Uint8Array | undefined
   headers: HeaderEntry[]
   choices: Choices
   signal: AbortSignal | undefined
   /** Whether the body can be sent a second time. */
   replayable: boolean
+  /** Whether a request that may have been taken can be made again without doing its work twice. */
+  repeatable: boolean
+  /** Whether the answer may begin only when it is complete. */
+  answersWhole: boolean
+  /** Whether a redirect is an error to the caller. */
+  refusesRedirects: boolean
 }
 
-/** Prepares a call to the gateway; `undefined` when it goes somewhere else. */
+/**
+ * The body of a `Request`, if that is what will be sent: a request gives it once, so it is read whole and can be cleaned
+ * and sent again like any other. A stream that is to go out as it comes is given as `init.body`.
+ */
+export function bodyOf(input: unknown, init: InferenceRequestInit | undefined): Promise<Uint8Array> | undefined {
+  if (!(input instanceof Request) || input.body === null || init?.body != null) return undefined
+  return input.arrayBuffer().then((bytes) => new Uint8Array(bytes))
+}
+
+/** Prepares a call to the gateway. `read` is the body of the request that `input` is. */
 export function prepareCall(
   pipeline: Pipeline,
-  given: string | URL | Request,
+  input: string | URL | Request,
   init: InferenceRequestInit | undefined,
+  read: Uint8Array | undefined,
   idempotent: boolean,
-): PreparedCall | undefined {
-  const input = destination(pipeline.gateway.baseURL, given)
-  if (input === undefined) return undefined
+): PreparedCall {
   const request = input instanceof Request ? input : undefined
   const { choices, onDrop } = pipeline
-  const clean = withoutStrayArguments(init?.body, onDrop)
+  const body: unknown = read ?? init?.body
+  const clean = withoutStrayArguments(body, onDrop)
   const own = (init?.headers as HeaderInput | undefined) ?? request?.headers
   const headers = headerEntries(own, 'init.headers', onDrop)
   if (clean !== undefined) headers.unshift(...clean.headers)
-  if (idempotent && needsIdempotencyKey(input, init?.method ?? request?.method, headers)) {
-    headers.push(['Idempotency-Key', randomUUID()])
-  }
+  const method = (init?.method ?? request?.method ?? 'GET').toUpperCase()
+  if (idempotent && createsSession(input, method) && !hasKey(headers)) headers.push([KEY, randomUUID()])
+  const repeatable = method !== 'POST' && method !== 'PATCH' ? true : hasKey(headers)
   return {
     input,
     init,
-    body: clean?.body,
+    body: clean?.body ?? read,
     headers,
     choices: init?.inference === undefined ? choices : callChoices(choices, init.inference),
     signal: init?.signal ?? request?.signal ?? undefined,
-    replayable: isReplayable(init?.body ?? request?.body),
+    replayable: isReplayable(body),
+    repeatable,
+    answersWhole: !repeatable && !asksForStream(body),
+    refusesRedirects: (init?.redirect ?? request?.redirect) === 'error',
   }
 }
 
-/** What `fetch` is given for one attempt; `extra` is what cuts it. */
-export function attemptInit(
-  { init, body }: PreparedCall,
-  headers: Record<string, string>,
-  extra: Readonly<Record<string, unknown>>,
-): RequestInit {
-  // Following a redirect would take the token along to another server; the caller gets the redirect itself.
-  const redirect = init?.redirect === 'error' ? 'error' : 'manual'
-  // Not a spread: overwriting a member of a spread object costs V8 ten times as much as assigning it.
-  if (body === undefined && init?.inference === undefined) return Object.assign({}, init, { headers, redirect }, extra)
+/** What `fetch` is given for one attempt. */
+export function attemptInit({ init, body }: PreparedCall, headers: Record<string, string>): RequestInit {
   const { inference: _, ...rest } = init ?? {}
-  return Object.assign(rest, { headers, redirect }, body === undefined ? undefined : { body }, extra)
+  // Following a redirect would take the token along to another server; the caller gets the redirect itself.
+  return Object.assign(rest, { headers, redirect: 'manual' as const }, body === undefined ? undefined : { body })
 }
 
 function callChoices(base: Choices, given: InferenceCallOptions): Choices {
   return { ...base, ...checkChoices(checkOptions(given, 'init.inference', CALL_KEYS), 'init.inference') }
 }
 
-function destination(baseURL: string, input: string | URL | Request): string | URL | Request | undefined {
+/** Where a call goes, in full; `undefined` when that is not the gateway. */
+export function destination(baseURL: string, input: string | URL | Request): string | URL | Request | undefined {
   if (typeof input === 'string') {
     if (input.startsWith(`${baseURL}/`)) return input
     if (!URL.canParse(input)) return `${baseURL}/${input.replace(/^\/+/, '')}`
@@ -157,22 +169,23 @@ function destination(baseURL: string, input: string | URL | Request): string | U
   }
   if (input instanceof URL) return sameOrigin(input.href, baseURL) ? input : undefined
   if (input instanceof Request) return sameOrigin(input.url, baseURL) ? input : undefined
-  throw invalid('input', 'a string, a URL or a Request', kindOf(input))
+  throw invalid('input', 'a string, a URL or a Request', input)
 }
 
 function sameOrigin(url: string, baseURL: string): boolean {
   return new URL(url).origin === new URL(baseURL).origin
 }
 
+const KEY = 'Idempotency-Key'
+
 // Only the creation of an avatar session is not idempotent by itself.
-function needsIdempotencyKey(
-  input: string | URL | Request,
-  method: string | undefined,
-  headers: readonly HeaderEntry[],
-): boolean {
+function createsSession(input: string | URL | Request, method: string): boolean {
   const { pathname } = new URL(input instanceof Request ? input.url : input)
-  const creates = method?.toUpperCase() === 'POST' && /\/avatar\/sessions\/?$/.test(pathname)
-  return creates && !headers.some(([name, value]) => name.toLowerCase() === 'idempotency-key' && value != null)
+  return method === 'POST' && /\/avatar\/sessions\/?$/.test(pathname)
+}
+
+function hasKey(headers: readonly HeaderEntry[]): boolean {
+  return headers.some(([name, value]) => name.toLowerCase() === KEY.toLowerCase() && value != null)
 }
 
 function isReplayable(body: unknown): boolean {

@@ -2,22 +2,24 @@
 // fresh token after a 401. Bodies that stream, either way, pass through untouched; a body that cannot be sent twice is
 // sent once. It refuses to hand the token to another origin, or to follow a redirect with it.
 
-import { ConfigError, ConnectionError, RoomhookError } from '../base/errors.js'
+import { ConnectionError, RoomhookError } from '../base/errors.js'
 import { log } from '../base/log.js'
-import { checkFunction, checkInteger, checkOptions, invalid, kindOf } from '../base/options.js'
+import { checkFunction, checkInteger, checkOptions, invalid } from '../base/options.js'
 import { handOut } from '../base/promises.js'
+import { attempt, discard, type Outcome, reasonOf } from './attempt.js'
 import {
   attemptHeaders,
   attemptInit,
+  bodyOf,
   CALL_KEYS,
   checkChoices,
+  destination,
   type InferenceCallOptions,
   type InferenceRequestInit,
   type Pipeline,
   type PreparedCall,
   prepareCall,
 } from './call.js'
-import { limit } from './deadline.js'
 import { isQuota, peekFault, reportQuota } from './fault.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { warnDroppedOnce } from './headers.js'
@@ -28,17 +30,26 @@ import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryW
 /** Options of `inferenceFetch`. */
 export interface InferenceFetchOptions extends GatewayOptions, InferenceCallOptions {
   /** The `fetch` to send with. Default: the global one, looked up at each call. */
-  fetch?: typeof fetch
+  fetch?: typeof fetch | undefined
   /**
    * What the requests are for. `llm` (chat, embeddings, anything to a model): headers of hooks are sent. `avatar`: they
    * are not, and a `POST …/avatar/sessions` carries an `Idempotency-Key` that stays the same over its retries.
    * Default: `llm`.
    */
-  service?: 'llm' | 'avatar'
+  service?: 'llm' | 'avatar' | undefined
   /** How often and when a failed request is made again; `false`: never, and failures pass unchanged. */
-  retry?: InferenceRetryOptions | false
-  /** How long one attempt may take until the response's headers, 1 to 3600000 ms. Default: 10000. */
-  timeoutMs?: number
+  retry?: InferenceRetryOptions | false | undefined
+  /**
+   * How long one attempt may take until the response's headers, 1 to 3600000 ms. Default: 10000, and 300000 for a `POST`
+   * that may be answered only when all of the answer is there: one whose body does not ask for `"stream": true`. Node's
+   * own `fetch` gives up after 300 s whatever this says.
+   */
+  timeoutMs?: number | undefined
+  /**
+   * How long nothing of the response's body may arrive while it is read, 1 to 3600000 ms; reading then fails with
+   * `TIMED_OUT`. Default: 60000.
+   */
+  idleTimeoutMs?: number | undefined
 }
 
 /** A response, and what the gateway said about quotas in its headers. */
@@ -56,18 +67,25 @@ interface Transport extends Pipeline {
   retry: RetryPolicy
   /** Without a retry layer failures pass unchanged, for a caller that has one. */
   retries: boolean
-  timeoutMs: number
+  timeoutMs: number | undefined
+  idleTimeoutMs: number
 }
+
+/** Until the response's headers, where they come before the answer; LiveKit's own limit. */
+const FIRST_BYTE_MS = 10_000
+/** Until the response's headers, where the answer is whole by then; Node's own limit. */
+const WHOLE_ANSWER_MS = 300_000
 
 /**
  * Makes a `fetch` for LiveKit's inference gateway. It sends the attribution headers of the running job, the headers of
  * the running turn's hooks, and a token; it tries 408, 429, 499, 5xx and connection failures again, honours
- * `Retry-After`, and replaces a refused token once. The last response is returned whatever its status. Requests to
+ * `Retry-After`, and replaces a refused token once. A request that was not answered in time is sent again only if that
+ * cannot do the same work twice: a `POST` without an `Idempotency-Key` may have been taken. The last response is returned whatever its status. Requests to
  * another origin than the base URL's are passed on as they are.
  *
  * @throws ConfigError `CONFIG_INVALID` for a wrong option or missing keys. The returned function rejects with
  * ConnectionError `TIMED_OUT` or `TRANSPORT_FAILED` (retryable, the network's error as `cause`) when no attempt was
- * answered, and with the signal's reason when it was aborted.
+ * answered, `TRANSPORT_FAILED` (not retryable) for a redirect when `redirect: 'error'` was asked for, and with the signal's reason when it was aborted.
  */
 export function inferenceFetch(options?: InferenceFetchOptions): InferenceFetch {
   const given = checkOptions(options, 'options', [
@@ -77,6 +95,7 @@ export function inferenceFetch(options?: InferenceFetchOptions): InferenceFetch 
     'service',
     'retry',
     'timeoutMs',
+    'idleTimeoutMs',
   ])
   const service = given.service ?? 'llm'
   if (service !== 'llm' && service !== 'avatar') throw invalid('options.service', "'llm' or 'avatar'", service)
@@ -90,21 +109,25 @@ export function inferenceFetch(options?: InferenceFetchOptions): InferenceFetch 
     idempotent: service === 'avatar',
     retry: checkRetry(given.retry, 'options.retry'),
     retries: given.retry !== false,
-    timeoutMs: checkInteger(given.timeoutMs ?? 10_000, 'options.timeoutMs', 1, 3_600_000),
+    timeoutMs:
+      given.timeoutMs === undefined ? undefined : checkInteger(given.timeoutMs, 'options.timeoutMs', 1, 3_600_000),
+    idleTimeoutMs: checkInteger(given.idleTimeoutMs ?? 60_000, 'options.idleTimeoutMs', 1, 3_600_000),
   }
   return (input, init) => handOut(call(transport, input, init))
 }
 
 async function call(
   transport: Transport,
-  input: string | URL | Request,
+  given: string | URL | Request,
   init: InferenceRequestInit | undefined,
 ): Promise<InferenceResponse> {
-  const prepared = prepareCall(transport, input, init, transport.idempotent)
-  if (prepared === undefined) return withQuota(await (transport.fetch ?? globalThis.fetch)(input, init))
+  const input = destination(transport.gateway.baseURL, given)
+  if (input === undefined) return withQuota(await (transport.fetch ?? globalThis.fetch)(given, init))
+  const body = bodyOf(input, init)
+  const prepared = prepareCall(transport, input, init, body && (await body), transport.idempotent)
   let token = transport.gateway.token()
   let refreshed = false
-  for (let attempt = 1; ; ) {
+  for (let number = 1; ; ) {
     const outcome = await send(transport, prepared, token)
     let final = false
     if (!('failure' in outcome)) {
@@ -120,55 +143,69 @@ async function call(
         if (isQuota(fault)) reportQuota(fault, inferenceQuota(outcome.headers))
       }
     }
-    const wait = final ? undefined : waitAfter(transport, prepared, attempt, outcome)
-    if (wait === undefined) return finish(transport, prepared, outcome, attempt)
+    const wait = final ? undefined : waitAfter(transport, prepared, number, outcome)
+    if (wait === undefined) return finish(transport, prepared, outcome, number)
     if (!('failure' in outcome)) await discard(outcome)
     await pause(wait, prepared.signal)
     token = transport.gateway.token()
-    attempt += 1
+    number += 1
   }
 }
 
-/** An attempt that no server answered. */
-interface Failed {
-  failure: unknown
+/** One attempt, with headers of its own: token, session id and the agent's sid may have changed. */
+function send(transport: Transport, prepared: PreparedCall, token: string): Promise<Outcome> {
+  const { timeoutMs = prepared.answersWhole ? WHOLE_ANSWER_MS : FIRST_BYTE_MS, idleTimeoutMs } = transport
+  const init = attemptInit(prepared, attemptHeaders(transport, prepared.choices, prepared.headers, token, false))
+  const limits = { timeoutMs, idleTimeoutMs }
+  return attempt(transport.fetch ?? globalThis.fetch, prepared.input, init, prepared.signal, limits)
 }
-
-type Outcome = Response | Failed
 
 function waitAfter(
   { retry }: Transport,
-  { replayable, signal }: PreparedCall,
-  attempt: number,
+  { replayable, repeatable, signal }: PreparedCall,
+  number: number,
   outcome: Outcome,
 ): number | undefined {
-  const failed = 'failure' in outcome
-  if (failed ? !isNetworkFailure(outcome.failure) : outcome.ok) return undefined
   if (!replayable || signal?.aborted === true) return undefined
-  const status = failed ? undefined : outcome.status
-  const wait = retryWait(retry, attempt, status, failed ? undefined : (outcome.headers.get('retry-after') ?? undefined))
+  let status: number | undefined
+  let retryAfter: string | undefined
+  if ('failure' in outcome) {
+    const reason = reasonOf(outcome.failure)
+    // A slow answer is no lost one: whoever took the request may still be at work on it, and is paid for it.
+    if (reason === 'other' || (reason === 'slow' && !repeatable)) return undefined
+  } else {
+    if (outcome.ok) return undefined
+    status = outcome.status
+    retryAfter = outcome.headers.get('retry-after') ?? undefined
+  }
+  const wait = retryWait(retry, number, status, retryAfter)
   if (wait !== undefined) {
-    log.info('an inference request failed and is made again', { attempt, waitMs: wait, ...(failed ? {} : { status }) })
+    const fields = { attempt: number, waitMs: wait, ...(status === undefined ? {} : { status }) }
+    log.info('an inference request failed and is made again', fields)
   }
   return wait
 }
 
-/** A mistake in the arguments is a `TypeError` too, but only a failure on the way has a cause. */
-function isNetworkFailure(failure: unknown): boolean {
-  if (RoomhookError.isInstance(failure)) return failure.retryable
-  return failure instanceof Error && failure.name !== 'AbortError' && !(failure instanceof TypeError && !failure.cause)
-}
-
 function finish(
   { retries }: Transport,
-  { signal }: PreparedCall,
+  { signal, refusesRedirects }: PreparedCall,
   outcome: Outcome,
   attempts: number,
 ): InferenceResponse {
-  if (!('failure' in outcome)) return withQuota(outcome)
+  if (!('failure' in outcome)) {
+    if (refusesRedirects && isRedirect(outcome)) throw redirected(outcome)
+    return withQuota(outcome)
+  }
   const { failure } = outcome
-  const ours = RoomhookError.isInstance(failure) || signal?.aborted === true || !isNetworkFailure(failure)
-  if (ours || !retries) throw failure
+  const reason = reasonOf(failure)
+  if (RoomhookError.isInstance(failure) || signal?.aborted === true || reason === 'other' || !retries) throw failure
+  if (reason === 'slow') {
+    throw new ConnectionError('TIMED_OUT', 'the inference gateway did not answer before `fetch` itself gave up', {
+      cause: failure,
+      retryable: true,
+      details: { attempts },
+    })
+  }
   throw new ConnectionError(
     'TRANSPORT_FAILED',
     `expected an answer of the inference gateway, but all ${attempts} attempts failed on the way; check the base URL and the network`,
@@ -176,56 +213,17 @@ function finish(
   )
 }
 
-/** One attempt. Resolves also when it failed: the caller decides what that means. */
-function send(transport: Transport, prepared: PreparedCall, token: string): Promise<Outcome> {
-  const { input, headers, choices, signal } = prepared
-  const { fetch: given, timeoutMs } = transport
-  const { extra, cut } = limit(given, prepared.init, signal, timeoutMs)
-  const init = attemptInit(prepared, attemptHeaders(transport, choices, headers, token, false), extra)
-  return new Promise((resolve) => {
-    let late = false
-    const timer = setTimeout(() => {
-      late = true
-      const failure = timedOut(timeoutMs)
-      cut(failure)
-      resolve({ failure })
-    }, timeoutMs)
-    const answered = (response: unknown): void => {
-      clearTimeout(timer)
-      if (!isResponse(response)) resolve({ failure: notAResponse(response) })
-      else if (late) void discard(response)
-      else resolve(response)
-    }
-    const failed = (failure: unknown): void => {
-      clearTimeout(timer)
-      resolve({ failure })
-    }
-    try {
-      Promise.resolve((given ?? globalThis.fetch)(input, init)).then(answered, failed)
-    } catch (failure) {
-      failed(failure)
-    }
-  })
+function isRedirect({ status }: Response): boolean {
+  return status >= 301 && status <= 308 && status !== 304
 }
 
-function timedOut(timeoutMs: number): ConnectionError {
-  return new ConnectionError('TIMED_OUT', `expected an answer of the inference gateway within ${timeoutMs} ms`, {
-    retryable: true,
-    details: { timeoutMs },
-  })
-}
-
-function isResponse(value: unknown): value is Response {
-  return typeof value === 'object' && value !== null && typeof (value as Response).status === 'number'
-}
-
-function notAResponse(value: unknown): ConfigError {
-  return new ConfigError('HOOK_RETURN_INVALID', `options.fetch must resolve to a Response, got ${kindOf(value)}`)
-}
-
-/** Gives a response's connection back. */
-async function discard(response: Response): Promise<void> {
-  await response.body?.cancel().catch(() => undefined)
+function redirected(response: Response): ConnectionError {
+  void discard(response)
+  return new ConnectionError(
+    'TRANSPORT_FAILED',
+    `expected no redirect, as redirect: 'error' asks, but the inference gateway answered ${response.status}; check the base URL`,
+    { details: { statusCode: response.status } },
+  )
 }
 
 // Read when asked for, as most callers never do; one getter for all responses keeps them of one shape.
