@@ -59,8 +59,8 @@ async function http() {
       ours,
       peers: { [peer]: theirs },
       ratio,
-      bar: '<= 1.05',
-      ok: ratio <= 1.05,
+      bar: '<= 1.1',
+      ok: ratio <= 1.1,
       ratios,
       latency_ratio: Number(latency.toPrecision(4)),
     })

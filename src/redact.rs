@@ -1,5 +1,6 @@
-//! Cuts credentials out of texts that others wrote: signed tokens, and what follows the name of a password, a secret, a
-//! key or a TURN credential. It knows nothing of rooms and identities: who logs such a text keeps its level low.
+//! Cuts credentials out of texts that others wrote: signed tokens and webhook secrets by their looks, what follows the name
+//! of a password, a secret, a key or a TURN credential, and values that are known. It knows nothing of rooms and identities:
+//! who logs such a text keeps its level low. It refuses to judge the rest of the text, which is the user's own.
 
 #![forbid(unsafe_code)]
 
@@ -22,8 +23,36 @@ const NAMES: [&str; 10] = [
 /// A header whose value is a credential, spaces included.
 const HEADER: &str = "authorization";
 
-/// What every signed token begins with: `{"` in base64.
-const TOKEN: &str = "eyJ";
+/// What every signed token begins with (`{"` in base64), and every webhook secret of Standard Webhooks.
+const TOKENS: [&str; 2] = ["eyJ", "whsec_"];
+
+/// Stands where something was cut out.
+const MARK: &str = "[hidden]";
+
+/// The most that [`redact`] leaves of a text.
+pub const MAX_REASON_BYTES: usize = 1024;
+
+/// Shorter values are found in any text.
+const MIN_VALUE_BYTES: usize = 3;
+
+/// Makes a text fit to be reported: without credentials and without the values named, on one line, and cut at 1 KiB on a
+/// character's border.
+pub fn redact(text: &str, values: &[&str]) -> String {
+    let mut clean = text.to_owned();
+    for value in values.iter().filter(|value| value.len() >= MIN_VALUE_BYTES) {
+        clean = clean.replace(value, MARK);
+    }
+    let clean: String = scrub(&clean)
+        .chars()
+        .map(|letter| if letter.is_control() { ' ' } else { letter })
+        .collect();
+    let clean = clean.trim();
+    let mut end = clean.len().min(MAX_REASON_BYTES);
+    while !clean.is_char_boundary(end) {
+        end -= 1;
+    }
+    clean[..end].to_owned()
+}
 
 /// The text without credentials; the same text when it has none.
 pub fn scrub(text: &str) -> Cow<'_, str> {
@@ -43,7 +72,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     for (from, to) in cuts {
         if from >= at {
             out.push_str(&text[at..from]);
-            out.push_str("[hidden]");
+            out.push_str(MARK);
         }
         at = at.max(to);
     }
@@ -54,13 +83,15 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
 type Cut = (usize, usize);
 
 fn tokens(text: &str) -> Vec<Cut> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.=".contains(letter);
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.=+/".contains(letter);
     let ends = |from: usize| {
         text[from..]
             .find(|letter| !plain(letter))
             .map_or(text.len(), |length| from + length)
     };
-    text.match_indices(TOKEN)
+    TOKENS
+        .iter()
+        .flat_map(|token| text.match_indices(token))
         .map(|(from, _)| (from, ends(from)))
         .collect()
 }
@@ -147,6 +178,21 @@ mod tests {
     }
 
     #[test]
+    fn reasons_are_redacted_and_cut_on_a_character() {
+        let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9.c2lnbmF0dXJl";
+        let text = format!(
+            "GET wss://host/rtc?access_token={jwt}&x=1 with my-secret-value,\nwhsec_QUJD+/=!"
+        );
+        assert_eq!(
+            redact(&text, &["my-secret-value"]),
+            "GET wss://host/rtc?access_token=[hidden]&x=1 with [hidden], [hidden]!"
+        );
+        let long = redact(&"é".repeat(2_000), &[]);
+        assert_eq!(long.len(), MAX_REASON_BYTES);
+        assert_eq!(redact("plain: a.b.c", &["", "a"]), "plain: a.b.c");
+    }
+
+    #[test]
     fn what_holds_no_credential_is_not_copied() {
         for text in [
             "",
@@ -163,6 +209,15 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn no_text_survives_redaction_with_a_token_in_it_or_longer_than_the_limit(text in ".{0,1500}", at in 0_usize..40) {
+            let at = text.char_indices().nth(at).map_or(text.len(), |(at, _)| at);
+            let mixed = format!("{}eyJaaaa.bbbb.cccc{}", &text[..at], &text[at..]);
+            let clean = redact(&mixed, &[]);
+            prop_assert!(clean.len() <= MAX_REASON_BYTES);
+            prop_assert!(!clean.contains("eyJaaaa.bbbb"));
+        }
+
         #[test]
         fn no_text_is_too_strange(text in ".*") {
             scrub(&text);

@@ -12,7 +12,7 @@ export {
   type InferenceResponse,
   inferenceFetch,
 } from './inference/fetch.js'
-export type { HeaderInput } from './inference/headers.js'
+export { encodeHeaderValue, type HeaderInput } from './inference/headers.js'
 export {
   createHeaderHooks,
   type HeaderHook,
@@ -31,7 +31,6 @@ export {
   type InferenceRoom,
   inferenceHeaders,
 } from './inference/metadata.js'
-export { encodeHeaderValue } from './inference/names.js'
 export { type InferenceSocketOptions, inferenceSocket } from './inference/open-socket.js'
 export type { InferenceQuota } from './inference/quota.js'
 export type { InferenceRetryOptions } from './inference/retry.js'

@@ -1,22 +1,15 @@
-// The header rules on this side of the boundary, held to the vectors that src/inference/vectors.rs reads too, and the
-// public builder.
+// The rules of headers as the native core applies them: the vectors, run through the one call that every request makes,
+// and the public builder.
 
 import { readFileSync } from 'node:fs'
 import { afterEach, describe, expect, test, vi } from 'vitest'
+import { native } from '../../ts/base/native.js'
 import { RoomhookError } from '../../ts/index.js'
 import { GatewayAccess } from '../../ts/inference/gateway.js'
-import { type HeaderEntry, mergeHeaders } from '../../ts/inference/headers.js'
-import { resultEntries } from '../../ts/inference/hook-result.js'
-import {
-  type InferenceJob,
-  type InferenceRoom,
-  metadataEntries,
-  newSessionId,
-  setCurrentJobLookup,
-} from '../../ts/inference/metadata.js'
-import { checkName, checkOwnValue, checkValue, encodeHeaderValue, printableName } from '../../ts/inference/names.js'
-import { inferenceQuota } from '../../ts/inference/quota.js'
-import { inferenceHeaders } from '../../ts/inference.js'
+import { anyEntries, join, mergeHeaders, record } from '../../ts/inference/headers.js'
+import { type InferenceJob, type InferenceRoom, ownValues, setCurrentJobLookup } from '../../ts/inference/metadata.js'
+import { inferenceQuota, quotaHeaders } from '../../ts/inference/quota.js'
+import { encodeHeaderValue, inferenceHeaders } from '../../ts/inference.js'
 import { twinHeaders } from '../support/headers-twin.mjs'
 import { CapturedLogs } from '../support/logs.js'
 
@@ -62,6 +55,35 @@ const vectors = JSON.parse(
   readFileSync(new URL('../../tests/vectors/headers.json', import.meta.url), 'utf8'),
 ) as Vectors
 
+const UA = 'roomhook/0.0.0 (node v20.0.0)'
+/** The SDK's names in the order in which their values cross. */
+const OWN = [
+  'X-LiveKit-Room-Id',
+  'X-LiveKit-Job-Id',
+  'X-LiveKit-Agent-Id',
+  'X-LiveKit-Worker-Token',
+  'X-LiveKit-Session-ID',
+  'X-LiveKit-Inference-Provider',
+  'X-LiveKit-Inference-Priority',
+  'Authorization',
+]
+const nothing = (): void => undefined
+
+type Layers = { caller?: string; hook?: readonly Pair[]; call?: readonly Pair[]; own?: readonly Pair[] }
+
+/** One merge in the core: what is sent, and what was dropped and why. */
+function merged({ caller = 'request', hook = [], call = [], own = [] }: Layers) {
+  const dropped: [string, string][] = []
+  const report = (name: string, reason: string) => dropped.push([name, reason])
+  const pairs = (given: readonly Pair[]) => join(anyEntries([...given], report, nothing))
+  const turn = native.headerTurn('')
+  record(native.addHookHeaders(turn, pairs(hook), false), nothing)
+  const values = OWN.map((name) => own.find(([other]) => other === name)?.[1] ?? '')
+  const rules = native.headerRules({ caller, userAgent: UA })
+  const headers = mergeHeaders({ rules, turn, own: values.join('\0'), call: pairs(call), session: false }, report)
+  return { sent: Object.entries(headers), dropped }
+}
+
 const text = (value: Text): string => (typeof value === 'string' ? value : value.repeat[0].repeat(value.repeat[1]))
 
 afterEach(() => {
@@ -75,40 +97,37 @@ function environment(values: Record<string, string>): void {
 }
 
 describe('the vectors', () => {
-  test('names, values and printed names', () => {
-    for (const { name, reason } of vectors.names) expect(checkName(text(name)) ?? null, text(name)).toBe(reason)
-    for (const { value, call, own } of vectors.values) {
-      expect(checkValue(text(value)) ?? null, text(value)).toBe(call)
-      expect(checkOwnValue(text(value)) ?? null, text(value)).toBe(own)
-    }
-    for (const [name, printed] of vectors.printable) expect(printableName(text(name))).toBe(text(printed))
+  test.each(vectors.names)('the name $name', ({ name, reason }) => {
+    const { sent, dropped } = merged({ call: [[text(name), 'v']] })
+    expect(dropped[0]?.[1] ?? null).toBe(reason)
+    expect(sent.length).toBe(reason === null ? 2 : 1)
   })
 
-  test.each(vectors.merge)('S0-09: $title', ({ hook, call, own, forbidTransport, expect: merged, dropped }) => {
-    const drops: [string, string][] = []
-    const headers = mergeHeaders(
-      {
-        userAgent: 'roomhook/0.0.0 (node v20.0.0)',
-        hook: hook === undefined ? undefined : Object.fromEntries(hook),
-        call,
-        own: own ?? [],
-        forbidTransport: forbidTransport === true,
-      },
-      (name, reason) => drops.push([printableName(name), reason]),
-    )
-    expect(Object.entries(headers)).toEqual(merged)
-    expect(drops).toEqual(dropped ?? [])
+  test.each(vectors.values)('the value $value', ({ value, call, own }) => {
+    expect(merged({ call: [['X-A', text(value)]] }).dropped[0]?.[1] ?? null).toBe(call)
+    const { sent, dropped } = merged({ own: [['X-LiveKit-Job-Id', text(value).replaceAll('\0', '\x01')]] })
+    expect(sent.length).toBe(own === null ? 2 : 1)
+    expect(dropped[0]?.[1] ?? null).toBe(own === 'value-empty' ? null : own)
   })
 
-  test('S2-14: entries of hooks', () => {
-    using logs = new CapturedLogs()
-    for (const { name, value, allowApiKey, reason } of vectors.hookEntries) {
-      logs.records.length = 0
-      const headers = Object.fromEntries([[text(name), text(value)]])
-      const asked = { plugin: 'p', allowApiKey: allowApiKey === true }
-      expect(resultEntries({ headers }, asked).length, text(name)).toBe(reason === null ? 1 : 0)
-      expect(logs.records[0]?.fields.reason ?? null, text(name)).toBe(reason)
-    }
+  test.each(vectors.printable)('a name in a log line: %j', (name, printed) => {
+    expect(native.printableHeaderName(text(name))).toBe(text(printed))
+  })
+
+  test.each(vectors.merge)('S0-09: $title', ({ hook, call, own, forbidTransport, expect: sent, dropped }) => {
+    const caller = forbidTransport === true ? 'upgrade' : 'request'
+    const layers = { caller, ...(hook && { hook }), ...(call && { call }), ...(own && { own }) }
+    expect(merged(layers)).toEqual({ sent: sortOwn(sent), dropped: dropped ?? [] })
+  })
+
+  test.each(vectors.hookEntries)('S2-14: a hook’s $name', ({ name, value, allowApiKey, reason }) => {
+    const dropped: string[] = []
+    const turn = native.headerTurn('')
+    const answer = native.addHookHeaders(turn, join([[text(name), text(value)]]), allowApiKey === true)
+    const seen = record(answer, (_name, why) => dropped.push(why))
+    expect(dropped[0] ?? null).toBe(reason)
+    expect(Object.keys(seen).length).toBe(reason === null ? 1 : 0)
+    expect(record(native.turnHeaders(turn), nothing)).toEqual(seen)
   })
 
   test.each(vectors.metadata)('metadata: $title', ({ job, workerToken, provider, priority, expect: expected }) => {
@@ -118,8 +137,9 @@ describe('the vectors', () => {
       localParticipant: { sid: job?.agentSid },
     }
     const view = job && { id: job.jobId, room: { sid: job.roomSid }, liveRoom: room }
-    const entries = metadataEntries(view, { provider, priority })
-    expect(entries.filter(([, value]) => value !== undefined && value !== '')).toEqual(expected)
+    const rules = native.headerRules({ caller: 'request' })
+    const own = ownValues(view, { provider, priority }, '')
+    expect(Object.entries(mergeHeaders({ rules, own, call: '', session: false }, nothing))).toEqual(expected)
   })
 
   test('percent-encoding and quotas', () => {
@@ -129,7 +149,9 @@ describe('the vectors', () => {
     }
     expect(encodeHeaderValue('a\ud800b')).toBe('a%EF%BF%BDb')
     for (const { headers, expect: expected } of vectors.quota) {
-      expect(inferenceQuota(new Headers(headers)) ?? null).toEqual(expected)
+      const quota = inferenceQuota(new Headers(headers))
+      expect(quota ?? null).toEqual(expected)
+      if (quota !== undefined) expect(inferenceQuota(new Headers(quotaHeaders(quota)))).toEqual(quota)
     }
   })
 
@@ -153,6 +175,13 @@ describe('the vectors', () => {
     expect(claims.iss).toBe(expected?.[0])
   })
 })
+
+/** The SDK's own names go out in one order, whatever the order of a vector. */
+function sortOwn(entries: [string, string][]): [string, string][] {
+  const place = ([name]: [string, string]) => OWN.indexOf(name)
+  const others = entries.filter((entry) => place(entry) < 0)
+  return [...others, ...entries.filter((entry) => place(entry) >= 0).sort((a, b) => place(a) - place(b))]
+}
 
 const connected = (sid: unknown): InferenceRoom => ({ isConnected: true, localParticipant: { sid: sid as string } })
 
@@ -334,7 +363,6 @@ describe('inferenceHeaders', () => {
     expect(two).not.toHaveProperty('x-livekit-session-id')
     expect(inferenceHeaders(null, { sessionId: true })).not.toHaveProperty('X-LiveKit-Session-ID')
     expect(inferenceHeaders(job())).not.toHaveProperty('X-LiveKit-Session-ID')
-    expect(newSessionId()).not.toBe(newSessionId())
   })
 
   test('the job of the running context is found by itself; null and an explicit job win over it', () => {
@@ -406,18 +434,20 @@ test('merging keeps its promises on random input, and agrees with the one writte
     return state % below
   }
   for (let round = 0; round < 3000; round++) {
-    const entries = (count: number): HeaderEntry[] =>
-      Array.from({ length: count }, () => [names[random(names.length)] ?? '', values[random(values.length)]] as const)
-    const own: HeaderEntry[] = [['X-LiveKit-Job-Id', values[random(values.length)]]]
-    const call = entries(random(12))
-    const merged = mergeHeaders({ userAgent: 'ua', call, own }, () => undefined)
-    const twin = twinHeaders({ userAgent: 'ua', call, job: { id: own[0]?.[1] } })
+    const pick = () => [names[random(names.length)] ?? '', values[random(values.length)]] as const
+    const call = Array.from({ length: random(12) }, pick)
+    const id = values[random(values.length)]
+    const rules = native.headerRules({ caller: 'request', userAgent: 'ua' })
+    const own = ownValues({ id: id as string }, {}, '')
+    const given = join(anyEntries(call, nothing, nothing))
+    const merged = mergeHeaders({ rules, own, call: given, session: false }, nothing)
+    const twin = twinHeaders({ userAgent: 'ua', call, job: { id } })
     expect(Object.entries(merged)).toEqual(Object.entries(twin))
     const lowers = Object.keys(merged).map((name) => name.toLowerCase())
     expect(new Set(lowers).size).toBe(lowers.length)
     expect(lowers).not.toContain('authorization')
     for (const value of Object.values(merged)) expect(value).toMatch(/^[\t\x20-\x7e]*$/)
-    if ('X-LiveKit-Job-Id' in merged) expect(merged['X-LiveKit-Job-Id']).toBe(own[0]?.[1])
+    if ('X-LiveKit-Job-Id' in merged) expect(merged['X-LiveKit-Job-Id']).toBe(id)
     expect(lowers.includes('x-livekit-job-id')).toBe('X-LiveKit-Job-Id' in merged)
   }
 })

@@ -149,7 +149,10 @@ describe('running the handlers', () => {
     [() => undefined],
     [{ headers: 'x' }],
     [{ headers: 5 }],
-    [{ headers: [['X-A', '1']] }],
+    [{ headers: ['X-A', '1'] }],
+    [{ headers: new Set(['X-A']) }],
+    [new Headers({ 'X-A': '1' })],
+    [new Map([['headers', { 'X-A': '1' }]])],
     [{ headers: new Map([['X-A', '1']]) }],
   ])('S2-09: the answer %o is ignored with a warning', async (answer) => {
     using logs = new CapturedLogs()
@@ -159,6 +162,45 @@ describe('running the handlers', () => {
     expect(await hooks.run()).toEqual({ 'X-B': 'b' })
     expect(logs.records).toHaveLength(1)
     expect(logs.matching('warn', { plugin: 'odd' })).toHaveLength(1)
+  })
+
+  test.each([
+    ['a Headers object', new Headers({ 'X-A': '1' }), { 'x-a': '1' }],
+    ['pairs', [['X-A', '1']], { 'X-A': '1' }],
+    ['a record', { 'X-A': '1' }, { 'X-A': '1' }],
+    ['a record without a prototype', Object.assign(Object.create(null), { 'X-A': '1' }), { 'X-A': '1' }],
+  ])('F-A9: what the type of an answer allows is sent: %s', async (_form, headers, sent) => {
+    using logs = new CapturedLogs()
+    const hooks = createHeaderHooks()
+    hooks.on('before_llm_request', () => ({ headers }))
+    expect(await hooks.run()).toEqual(sent)
+    expect(logs.records).toEqual([])
+  })
+
+  test('F-A9: one member that is no pair costs itself, with a warning', async () => {
+    using logs = new CapturedLogs()
+    const hooks = createHeaderHooks()
+    const headers = [['X-A', '1'], 'canary', ['X-B', '2', 'canary'], ['X-C', '3']] as unknown as [string, string][]
+    hooks.on('before_llm_request', () => ({ headers }), { plugin: 'odd' })
+    expect(await hooks.run()).toEqual({ 'X-A': '1', 'X-C': '3' })
+    expect(logs.matching('warn', { plugin: 'odd' })).toHaveLength(1)
+    expect(logs.text()).not.toContain('canary')
+  })
+
+  test('F-A9: headers that were not put into `headers` are named with their plugin, never with a value', async () => {
+    using logs = new CapturedLogs()
+    const hooks = createHeaderHooks()
+    hooks.on('before_llm_request', () => ({ 'X-Direct': 'canary' }) as HeaderHookResult, { plugin: 'direct' })
+    const both = { headers: { 'X-A': '1' }, header: { 'X-B': 'canary' } }
+    hooks.on('before_llm_request', () => both, { plugin: 'both' })
+    expect(await hooks.run()).toEqual({ 'X-A': '1' })
+    const warnings = logs.matching('warn').map(({ fields }) => fields)
+    const expected = '{ headers: { … } } or nothing'
+    expect(warnings).toEqual([
+      { plugin: 'direct', expected, got: 'an object with X-Direct' },
+      { plugin: 'both', expected, got: 'an object with header' },
+    ])
+    expect(logs.text()).not.toContain('canary')
   })
 
   test('a Headers object is taken, and undefined or null values are skipped', async () => {
@@ -397,7 +439,7 @@ describe('who speaks', () => {
     expect(logs.matching('error')).toHaveLength(1)
     expect(logs.text()).not.toMatch(/canary/)
     expect(logs.records[0]?.message).not.toMatch(/[\r\n]/)
-    expect(logs.text()).toMatch(/cannot look up \[REDACTED\] with \[REDACTED\] and \[REDACTED\]/)
+    expect(logs.text()).toMatch(/cannot look up \[hidden\] with \[hidden\] and \[hidden\]/)
   })
 
   test('a display name fits a header once it is percent-encoded', async () => {

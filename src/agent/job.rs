@@ -11,7 +11,8 @@ use crate::agent::conflict;
 use crate::agent::status::{Destination, JobStatus};
 use crate::error::{Code, Error};
 use crate::id::{JobId, RoomSid, Secret};
-use crate::job::{redact, AbortReason, Input, Limits, Machine, Outcome, Output};
+use crate::job::{AbortReason, Input, Limits, Machine, Outcome, Output};
+use crate::redact::redact;
 use crate::time::Now;
 use crate::webhook::{Event, Notification};
 

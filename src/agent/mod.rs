@@ -194,7 +194,7 @@ impl Agent {
     pub fn redact(&self, ticket: Ticket, text: &str) -> String {
         match self.state().jobs.get(&ticket) {
             Some(job) => job.redact(text),
-            None => crate::job::redact(text, &[]),
+            None => crate::redact::redact(text, &[]),
         }
     }
 

@@ -1,33 +1,39 @@
-//! Header names and values as types, and the names that belong to the SDK or to the transport.
+//! Which header names and values may be sent, and which names belong to the SDK or to the transport.
 //!
-//! Refuses whatever could break out of a header line; a refusal says why, and never repeats the value.
+//! Refuses whatever could break out of a header line; a refusal says why, and never repeats the value. It does not look at
+//! who asked: the merge and the hooks decide that.
 
 #![forbid(unsafe_code)]
-
-use std::fmt;
 
 /// The longest value that is sent, in bytes.
 pub const MAX_VALUE_BYTES: usize = 8192;
 /// The longest name that is sent, in bytes.
 pub const MAX_NAME_BYTES: usize = 256;
+/// The longest provider name, in bytes.
+pub const MAX_PROVIDER_BYTES: usize = 256;
 
-/// The names that only the SDK sets, in lower case.
+/// The names that only the SDK sets, as it spells them and in the order in which it sends them.
 pub const SDK_OWNED: [&str; 8] = [
-    "authorization",
-    "x-livekit-room-id",
-    "x-livekit-job-id",
-    "x-livekit-agent-id",
-    "x-livekit-worker-token",
-    "x-livekit-session-id",
-    "x-livekit-inference-provider",
-    "x-livekit-inference-priority",
+    "X-LiveKit-Room-Id",
+    "X-LiveKit-Job-Id",
+    "X-LiveKit-Agent-Id",
+    "X-LiveKit-Worker-Token",
+    "X-LiveKit-Session-ID",
+    "X-LiveKit-Inference-Provider",
+    "X-LiveKit-Inference-Priority",
+    "Authorization",
 ];
 
-/// The name a plugin may only set when it was granted it.
-pub const API_KEY_NAME: &str = "x-api-key";
+/// How many of them say who is calling, and no more: the others are credentials, or mean something to LiveKit's gateway
+/// only.
+pub const ATTRIBUTION: usize = 3;
 
-// `__proto__` is a valid token that no plain JavaScript object can carry.
-const FORBIDDEN: [&str; 9] = [
+/// How urgently the gateway serves a request: what `X-LiveKit-Inference-Priority` may say.
+pub const PRIORITIES: [&str; 3] = ["priority", "standard", "low"];
+
+// They frame the message or belong to the connection (RFC 9110 §7.6.1). `__proto__` is a token that no plain JavaScript
+// object can carry.
+const OF_TRANSPORT: [&str; 9] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -36,8 +42,9 @@ const FORBIDDEN: [&str; 9] = [
     "te",
     "trailer",
     "keep-alive",
-    "__proto__",
+    PROTO,
 ];
+const PROTO: &str = "__proto__";
 
 /// Why an entry is not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -59,7 +66,7 @@ pub enum DropReason {
 }
 
 impl DropReason {
-    /// The reason as it stands in log lines and in the shared vectors.
+    /// The reason as it stands in log lines and in the vectors.
     pub const fn as_str(self) -> &'static str {
         match self {
             DropReason::NameInvalid => "name-invalid",
@@ -73,97 +80,85 @@ impl DropReason {
     }
 }
 
-/// A header's name: an RFC 9110 token, kept as it was spelled, equal without regard to case.
-#[derive(Clone, Debug)]
-pub struct HeaderName {
-    spelled: String,
-    lower: String,
-}
+/// A header's name: an RFC 9110 token as it was spelled. Names are compared without regard to case.
+#[derive(Clone, Copy, Debug)]
+pub struct Name<'a>(&'a str);
 
-impl HeaderName {
+impl<'a> Name<'a> {
     /// Takes a token of 1 to [`MAX_NAME_BYTES`] bytes.
-    pub fn parse(name: &str) -> Result<Self, DropReason> {
+    pub fn parse(name: &'a str) -> Result<Self, DropReason> {
         let token = !name.is_empty() && name.len() <= MAX_NAME_BYTES && name.bytes().all(is_tchar);
-        if !token {
-            return Err(DropReason::NameInvalid);
-        }
-        Ok(HeaderName {
-            spelled: name.to_owned(),
-            lower: name.to_ascii_lowercase(),
-        })
+        token.then_some(Name(name)).ok_or(DropReason::NameInvalid)
     }
 
-    /// As it was spelled.
-    pub fn as_str(&self) -> &str {
-        &self.spelled
+    fn is(self, other: &str) -> bool {
+        self.0.eq_ignore_ascii_case(other)
     }
 
-    pub fn lower(&self) -> &str {
-        &self.lower
+    fn begins(self, with: &str) -> bool {
+        let start = self.0.as_bytes().get(..with.len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
     }
 
     /// Whether only the SDK sets it.
-    pub fn is_sdk_owned(&self) -> bool {
-        SDK_OWNED.contains(&self.lower())
+    pub fn is_sdk_owned(self) -> bool {
+        SDK_OWNED.iter().any(|owned| self.is(owned))
     }
 
-    /// Whether it frames the message or belongs to the connection, so that nobody but the transport sets it.
-    pub fn is_forbidden(&self) -> bool {
-        FORBIDDEN.contains(&self.lower()) || self.lower.starts_with("proxy-")
+    /// Whether it is one of LiveKit's own.
+    pub fn is_of_livekit(self) -> bool {
+        self.begins("x-livekit-")
     }
 
-    /// Whether it belongs to the WebSocket upgrade.
-    pub fn is_of_upgrade(&self) -> bool {
-        self.lower.starts_with("sec-websocket-")
-    }
-}
-
-impl PartialEq for HeaderName {
-    fn eq(&self, other: &Self) -> bool {
-        self.lower == other.lower
-    }
-}
-
-impl Eq for HeaderName {}
-
-/// A header's value: visible ASCII, SP and HTAB, so no CR, LF, NUL or obs-text. It never prints.
-#[derive(Clone, PartialEq, Eq)]
-pub struct HeaderValue(String);
-
-impl HeaderValue {
-    /// Takes a value of at most [`MAX_VALUE_BYTES`] bytes; an empty one is right.
-    pub fn parse(value: &str) -> Result<Self, DropReason> {
-        if value.encode_utf16().count() > MAX_VALUE_BYTES {
-            return Err(DropReason::ValueTooLong);
-        }
-        if !value
-            .bytes()
-            .all(|byte| matches!(byte, b'\t' | 0x20..=0x7e))
-        {
-            return Err(DropReason::ValueInvalid);
-        }
-        Ok(HeaderValue(value.to_owned()))
+    /// Whether nobody but the transport sets it.
+    pub fn is_of_transport(self) -> bool {
+        OF_TRANSPORT.iter().any(|other| self.is(other)) || self.begins("proxy-")
     }
 
-    /// As [`HeaderValue::parse`], for the SDK's own headers, which are never empty or blank.
-    pub fn parse_own(value: &str) -> Result<Self, DropReason> {
-        let parsed = HeaderValue::parse(value)?;
-        if value.bytes().all(|byte| matches!(byte, b'\t' | b' ')) {
-            return Err(DropReason::ValueEmpty);
-        }
-        Ok(parsed)
+    /// Whether it belongs to the WebSocket upgrade (RFC 6455 §11.3).
+    pub fn is_of_upgrade(self) -> bool {
+        self.begins("sec-websocket-")
     }
 
-    /// The value itself. Every call is a place to review.
-    pub fn expose(&self) -> &str {
-        &self.0
+    /// Whether a plugin may only set it when it was granted it.
+    pub fn needs_grant(self) -> bool {
+        self.is("x-api-key")
+    }
+
+    /// Whether no plain JavaScript object can carry it.
+    pub fn is_proto(self) -> bool {
+        self.is(PROTO)
     }
 }
 
-impl fmt::Debug for HeaderValue {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("[REDACTED]")
+/// Visible ASCII, SP and HTAB of at most [`MAX_VALUE_BYTES`] bytes, so no CR, LF, NUL or obs-text (RFC 9110 §5.5). An empty
+/// value is right.
+pub fn check_value(value: &str) -> Result<(), DropReason> {
+    if !value
+        .bytes()
+        .all(|byte| matches!(byte, b'\t' | 0x20..=0x7e))
+    {
+        return Err(DropReason::ValueInvalid);
     }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(DropReason::ValueTooLong);
+    }
+    Ok(())
+}
+
+/// As [`check_value`], for the SDK's own headers, which are never empty or blank.
+pub fn check_own_value(value: &str) -> Result<(), DropReason> {
+    if value.bytes().all(|byte| matches!(byte, b'\t' | b' ')) {
+        return Err(DropReason::ValueEmpty);
+    }
+    check_value(value)
+}
+
+/// Whether a text can be the name of a provider: a value that begins and ends with something visible.
+pub fn is_provider(text: &str) -> bool {
+    let ends = [text.bytes().next(), text.bytes().last()];
+    let visible = ends.iter().flatten().filter(|byte| byte.is_ascii_graphic());
+    visible.count() == 2 && text.len() <= MAX_PROVIDER_BYTES && check_value(text).is_ok()
 }
 
 /// A name as it may appear in a log line: what leads it as a token, so that an injected line or value never shows.
@@ -193,27 +188,28 @@ mod tests {
     fn look_alikes_of_ascii_letters_are_no_tokens() {
         // U+017F folds to `s` and U+212A to `k`, so a fold before the check would let them pass as SDK names.
         for name in ["X-LiveKit-Job-Id\u{212a}", "ho\u{17f}t", "x\u{2011}a", ""] {
-            assert_eq!(
-                HeaderName::parse(name).unwrap_err(),
-                DropReason::NameInvalid
-            );
+            assert_eq!(Name::parse(name).unwrap_err(), DropReason::NameInvalid);
         }
     }
 
     #[test]
-    fn a_value_never_prints() {
-        let value = HeaderValue::parse("canary").unwrap();
-        assert_eq!(format!("{value:?}"), "[REDACTED]");
+    fn a_provider_begins_and_ends_visibly() {
+        for name in ["openai", "a", "two words", "a\tb"] {
+            assert!(is_provider(name), "{name:?}");
+        }
+        for name in ["", " ", "a ", "\ta", "a\r\nb", "é", &"a".repeat(257)] {
+            assert!(!is_provider(name), "{name:?}");
+        }
     }
 
     proptest! {
         #[test]
         fn what_is_accepted_cannot_end_a_line(name in ".*", value in ".*") {
-            if let Ok(name) = HeaderName::parse(&name) {
-                prop_assert!(!name.as_str().contains([':', ' ', '\r', '\n', '\0']));
+            if Name::parse(&name).is_ok() {
+                prop_assert!(!name.contains([':', ' ', '\r', '\n', '\0']));
             }
-            if let Ok(value) = HeaderValue::parse(&value) {
-                prop_assert!(value.expose().bytes().all(|byte| byte == b'\t' || (0x20..0x7f).contains(&byte)));
+            if check_value(&value).is_ok() {
+                prop_assert!(value.bytes().all(|byte| byte == b'\t' || (0x20..0x7f).contains(&byte)));
             }
         }
 
@@ -221,7 +217,7 @@ mod tests {
         fn a_printed_name_is_a_token_and_its_ellipsis(name in ".*") {
             let printed = printable_name(&name);
             let bare = printed.strip_suffix('…').unwrap_or(&printed);
-            prop_assert!(bare.is_empty() || HeaderName::parse(bare).is_ok());
+            prop_assert!(bare.is_empty() || Name::parse(bare).is_ok());
             prop_assert!(name.starts_with(bare));
         }
     }

@@ -7,13 +7,11 @@ mod machine;
 #[cfg(test)]
 mod property;
 mod reason;
-mod redact;
 #[cfg(test)]
 mod tests;
 
 pub use machine::Machine;
 pub use reason::{AbortReason, DisconnectReason};
-pub use redact::{redact, MAX_ERROR_BYTES};
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};

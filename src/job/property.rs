@@ -75,13 +75,4 @@ proptest! {
             prop_assert!(outputs.contains(&Output::Finished(reported)));
         }
     }
-
-    #[test]
-    fn no_text_survives_redaction_with_a_token_in_it_or_longer_than_the_limit(text in ".{0,1500}", at in 0_usize..40) {
-        let at = text.char_indices().nth(at).map_or(text.len(), |(at, _)| at);
-        let mixed = format!("{}eyJaaaa.bbbb.cccc{}", &text[..at], &text[at..]);
-        let clean = redact(&mixed, &[]);
-        prop_assert!(clean.len() <= MAX_ERROR_BYTES);
-        prop_assert!(!clean.contains("eyJaaaa.bbbb"));
-    }
 }

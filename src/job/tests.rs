@@ -421,17 +421,3 @@ fn a_room_that_connects_after_the_end_is_left_again() {
     assert_eq!(outputs.last(), Some(&Output::Leave));
     assert_eq!(reports(&outputs), [r#"{"status":"JS_SUCCESS"}"#]);
 }
-
-#[test]
-fn reasons_are_redacted_and_cut_on_a_character() {
-    let jwt = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZ2VudCJ9.c2lnbmF0dXJl";
-    let text =
-        format!("GET wss://host/rtc?access_token={jwt}&x=1 with my-secret-value,\nwhsec_QUJD!");
-    assert_eq!(
-        redact(&text, &["my-secret-value"]),
-        "GET wss://host/rtc?access_token=[redacted]&x=1 with [redacted], [redacted]!"
-    );
-    let long = redact(&"é".repeat(2_000), &[]);
-    assert_eq!(long.len(), MAX_ERROR_BYTES);
-    assert_eq!(redact("plain: a.b.c", &[""]), "plain: a.b.c");
-}

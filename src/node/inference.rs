@@ -1,6 +1,4 @@
 //! The inference core as JavaScript calls it: a gateway that keeps its secret on this side, and the wait before a retry.
-//!
-//! Headers do not cross: building and merging them costs less in TypeScript than the crossing (docs/inference.md).
 
 use std::collections::HashMap;
 

@@ -9,6 +9,7 @@ mod dispatcher;
 mod error;
 mod inference;
 mod inference_fault;
+mod inference_headers;
 mod inference_opened;
 mod inference_socket;
 mod logs;

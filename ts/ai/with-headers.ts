@@ -2,11 +2,20 @@
 // turn. **A call's own headers win over what is added, and a call outside of jobs and turns is passed on untouched.**
 // It refuses what is neither a model nor a provider, and never sends LiveKit's credentials to somebody else's server.
 
+import { native } from '../base/native.js'
 import { checkBoolean, checkOptions, checkUrl, invalid } from '../base/options.js'
-import { type HeaderEntry, type HeaderInput, headerEntries, warnDroppedOnce } from '../inference/headers.js'
-import { type InferenceJob, jobOf, metadataEntries } from '../inference/metadata.js'
-import { checkName, checkOwnValue, checkValue, isForbiddenName, SDK_OWNED } from '../inference/names.js'
-import { HeaderTurn, turnHeaders } from '../inference/turn.js'
+import {
+  anyEntries,
+  type HeaderInput,
+  type HeaderRules,
+  headerEntries,
+  join,
+  mergeHeaders,
+  record,
+  warnDroppedOnce,
+} from '../inference/headers.js'
+import { type InferenceJob, jobOf, ownValues } from '../inference/metadata.js'
+import { HeaderTurn } from '../inference/turn.js'
 import { isModel, isProvider, type ModelLike, shadow } from './model-kinds.js'
 import { isLiveKitModel } from './own-models.js'
 
@@ -45,8 +54,6 @@ const CALLS: ReadonlySet<string> = new Set([
   'doCancelBatch',
   'doListBatches',
 ])
-
-const ATTRIBUTION: ReadonlySet<string> = new Set(['X-LiveKit-Room-Id', 'X-LiveKit-Job-Id', 'X-LiveKit-Agent-Id'])
 
 type CallHeaders = Record<string, string | null | undefined>
 
@@ -118,41 +125,33 @@ function headerAdder(options: WithHeadersOptions | undefined): Add {
   if (given.job !== undefined) jobOf(given.job, 'options.job')
   if (given.turn !== undefined && !(given.turn instanceof HeaderTurn))
     throw invalid('options.turn', 'a turn', given.turn)
-  const fixed: Record<string, string> = {}
-  for (const [name, value] of headerEntries(given.headers, 'options.headers', report)) {
-    const wrong = checkEntry(name, value)
-    if (wrong === undefined) fixed[name.toLowerCase()] = value as string
-    else if (value !== undefined && value !== null) report(name, wrong)
-  }
+  const below = native.headerTurn('')
+  const fixed = join(headerEntries(given.headers, 'options.headers', report))
+  record(native.addHookHeaders(below, fixed, true), report)
+  // A provider's models differ in what they call themselves, which is what the scopes of hooks go by.
+  const rules = new Map<unknown, HeaderRules>()
 
   return (model, call) => {
-    const added: Record<string, string> = { ...fixed }
-    const hook = turnHeaders({ provider: model.provider, baseURL }, given.turn)
-    for (const name in hook) added[name.toLowerCase()] = hook[name] as string
+    const turn = HeaderTurn.of(given.turn)
     // LiveKit's own models attribute themselves, and say when somebody tries to do it for them.
-    const own = attribution && !isLiveKitModel(model) ? attributionOf(given.job) : []
-    if (own.length === 0 && Object.keys(added).length === 0) return undefined
-    const headers: CallHeaders = added
+    const job = attribution && !isLiveKitModel(model) ? jobOf(given.job, 'options.job') : undefined
+    if (fixed === '' && turn === undefined && job === undefined) return undefined
+    const { provider } = model
+    let known = rules.get(provider)
+    if (known === undefined) {
+      known = native.headerRules({ caller: 'model', provider, baseUrl: baseURL }, below)
+      rules.set(provider, known)
+    }
+    const entries = anyEntries(call ?? {}, report, nothing)
+    const own = ownValues(job, {}, '')
+    const headers: CallHeaders = mergeHeaders({ rules: known, turn, own, call: join(entries), session: false }, report)
+    // A header that a call leaves out is one that its provider shall not add.
     for (const [name, value] of Object.entries(call ?? {})) {
       const lower = name.toLowerCase()
-      if (lower.startsWith('x-livekit-') && SDK_OWNED.has(lower)) report(name, 'name-sdk-owned')
-      else if (value !== undefined && value !== null) headers[lower] = value
-      else if (!(lower in added)) headers[lower] = value
+      if ((value === undefined || value === null) && !(lower in headers)) headers[lower] = value
     }
-    for (const [name, value] of own) headers[name.toLowerCase()] = value as string
     return headers
   }
 }
 
-function checkEntry(name: string, value: unknown) {
-  const lower = name.toLowerCase()
-  if (SDK_OWNED.has(lower)) return 'name-sdk-owned'
-  if (isForbiddenName(lower)) return 'name-forbidden'
-  return checkName(name) ?? checkValue(value)
-}
-
-function attributionOf(job: InferenceJob | null | undefined): HeaderEntry[] {
-  return metadataEntries(jobOf(job, 'options.job'), {}).filter(
-    ([name, value]) => ATTRIBUTION.has(name) && checkOwnValue(value) === undefined,
-  )
-}
+const nothing = (): void => undefined

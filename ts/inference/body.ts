@@ -3,7 +3,7 @@
 // not JSON are never touched.
 
 import { log } from '../base/log.js'
-import { type HeaderEntry, type OnDrop, recordEntries } from './headers.js'
+import { anyEntries, type HeaderEntry, type OnDrop } from './headers.js'
 
 const STRAY = ['extra_headers', 'extra_body', 'extra_query'] as const
 
@@ -27,8 +27,8 @@ export function withoutStrayArguments(body: unknown, onDrop: OnDrop): CleanBody 
   const extra = parsed.extra_headers
   for (const name of found) delete parsed[name]
   const headers =
-    typeof extra === 'object' && extra !== null && !Array.isArray(extra)
-      ? recordEntries(extra as Readonly<Record<string, unknown>>, onDrop)
+    typeof extra === 'object' && extra !== null
+      ? anyEntries(extra, onDrop, () => onDrop('extra_headers', 'no-pair'))
       : []
   return { body: JSON.stringify(parsed), headers }
 }

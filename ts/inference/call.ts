@@ -2,11 +2,19 @@
 // refuses to dress a request that does not go to the gateway's origin.
 
 import { randomUUID } from 'node:crypto'
+import { native } from '../base/native.js'
 import { checkOptions, invalid } from '../base/options.js'
 import { asksForStream, withoutStrayArguments } from './body.js'
 import type { GatewayAccess } from './gateway.js'
-import { type HeaderEntry, type HeaderInput, headerEntries, type OnDrop } from './headers.js'
-import type { LastMerge } from './last-merge.js'
+import {
+  type HeaderEntry,
+  type HeaderInput,
+  type HeaderRules,
+  headerEntries,
+  join,
+  mergeHeaders,
+  type OnDrop,
+} from './headers.js'
 import {
   checkMetadata,
   type InferenceJob,
@@ -14,10 +22,10 @@ import {
   type InferenceRoom,
   jobOf,
   type MetadataOptions,
-  metadataEntries,
+  ownValues,
   userAgent,
 } from './metadata.js'
-import { HeaderTurn, turnHeaders } from './turn.js'
+import { HeaderTurn } from './turn.js'
 
 /** What one call chooses, above what its transport was made with. */
 export interface InferenceCallOptions {
@@ -64,23 +72,29 @@ export interface Pipeline {
   choices: Choices
   /** Whether headers of hooks are sent. */
   hooks: boolean
-  merged: LastMerge
+  rules: HeaderRules
   onDrop: OnDrop
 }
 
-/** The headers of one attempt, built anew each time: token, session id and the agent's sid may have changed. */
+/** The rules of a transport to a gateway. */
+export function rulesFor(caller: 'request' | 'upgrade', gateway: GatewayAccess): HeaderRules {
+  return native.headerRules({ caller, userAgent: userAgent(), provider: 'livekit', baseUrl: gateway.baseURL })
+}
+
+/**
+ * The headers of one attempt, built anew each time: token, session id and the agent's sid may have changed. `call`: the
+ * caller's entries, joined.
+ */
 export function attemptHeaders(
-  pipeline: Pipeline,
+  { hooks, rules, onDrop }: Pipeline,
   choices: Choices,
-  call: readonly HeaderEntry[],
+  call: string,
   token: string,
-  forbidTransport: boolean,
 ): Record<string, string> {
-  const { gateway, hooks, merged, onDrop } = pipeline
-  const own = metadataEntries(jobOf(choices.job, 'job'), choices)
-  own.push(['Authorization', `Bearer ${token}`])
-  const hook = hooks ? turnHeaders({ provider: 'livekit', baseURL: gateway.baseURL }, choices.turn) : undefined
-  return merged.merge({ userAgent: userAgent(), hook, call, own, forbidTransport }, onDrop)
+  const job = jobOf(choices.job, 'job')
+  const turn = hooks ? HeaderTurn.of(choices.turn) : undefined
+  const own = ownValues(job, choices, `Bearer ${token}`)
+  return mergeHeaders({ rules, turn, own, call, session: job !== undefined && choices.sessionId === true }, onDrop)
 }
 
 /** What `fetch` takes, and the choices of the call. */
@@ -95,7 +109,8 @@ export interface PreparedCall {
   init: InferenceRequestInit | undefined
   /** The body in place of the one in `init`, where it had to be cleaned or read. */
   body: string | Uint8Array | undefined
-  headers: HeaderEntry[]
+  /** The caller's entries, joined. */
+  headers: string
   choices: Choices
   signal: AbortSignal | undefined
   /** Whether the body can be sent a second time. */
@@ -139,7 +154,7 @@ export function prepareCall(
     input,
     init,
     body: clean?.body ?? read,
-    headers,
+    headers: join(headers),
     choices: init?.inference === undefined ? choices : callChoices(choices, init.inference),
     signal: init?.signal ?? request?.signal ?? undefined,
     replayable: isReplayable(body),

@@ -19,11 +19,11 @@ import {
   type Pipeline,
   type PreparedCall,
   prepareCall,
+  rulesFor,
 } from './call.js'
 import { isQuota, peekFault, reportQuota } from './fault.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
 import { warnDroppedOnce } from './headers.js'
-import { LastMerge } from './last-merge.js'
 import { type InferenceQuota, inferenceQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 
@@ -99,11 +99,12 @@ export function inferenceFetch(options?: InferenceFetchOptions): InferenceFetch 
   ])
   const service = given.service ?? 'llm'
   if (service !== 'llm' && service !== 'avatar') throw invalid('options.service', "'llm' or 'avatar'", service)
+  const gateway = new GatewayAccess(given, 'options')
   const transport: Transport = {
-    gateway: new GatewayAccess(given, 'options'),
+    gateway,
     choices: checkChoices(given, 'options'),
     hooks: service === 'llm',
-    merged: new LastMerge(),
+    rules: rulesFor('request', gateway),
     onDrop: warnDroppedOnce({ by: 'inferenceFetch' }),
     fetch: given.fetch === undefined ? undefined : checkFunction<typeof fetch>(given.fetch, 'options.fetch'),
     idempotent: service === 'avatar',
@@ -155,7 +156,7 @@ async function call(
 /** One attempt, with headers of its own: token, session id and the agent's sid may have changed. */
 function send(transport: Transport, prepared: PreparedCall, token: string): Promise<Outcome> {
   const { timeoutMs = prepared.answersWhole ? WHOLE_ANSWER_MS : FIRST_BYTE_MS, idleTimeoutMs } = transport
-  const init = attemptInit(prepared, attemptHeaders(transport, prepared.choices, prepared.headers, token, false))
+  const init = attemptInit(prepared, attemptHeaders(transport, prepared.choices, prepared.headers, token))
   const limits = { timeoutMs, idleTimeoutMs }
   return attempt(transport.fetch ?? globalThis.fetch, prepared.input, init, prepared.signal, limits)
 }

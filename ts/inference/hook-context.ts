@@ -3,8 +3,9 @@
 
 import { createHmac } from 'node:crypto'
 import { ConfigError } from '../base/errors.js'
+import { native } from '../base/native.js'
 import { checkBoolean, checkString, invalid, kindOf } from '../base/options.js'
-import { checkScope, type HeaderScope, type HeaderTarget, inScopes, type Scope } from './scope.js'
+import { checkScope, type HeaderScope, type HeaderTarget, type Scope } from './scope.js'
 
 /** What is known about a turn. Every field can be missing; a system turn has no sender. */
 export interface HeaderHookContext {
@@ -67,7 +68,8 @@ export interface Seen {
 
 /** Builds what handlers see of a turn for a call to `target`. */
 export function seen(given: HeaderHookContext, privacy: Privacy, target: HeaderTarget): Seen {
-  const shared = privacy.shareSender && (privacy.scope === undefined || inScopes([privacy.scope], target))
+  const { shareSender, scope } = privacy
+  const shared = shareSender && (scope === undefined || native.scopeCovers(scope, target.provider, target.baseURL))
   const context: Record<string, string> = {}
   const values: string[] = []
   let personal = false
@@ -101,8 +103,5 @@ export function describeFailure(error: unknown, secrets: readonly string[]): str
   } catch {
     text = 'an error that cannot be read'
   }
-  for (const value of secrets) {
-    if (value.length > 2) text = text.replaceAll(value, '[REDACTED]')
-  }
-  return text.replaceAll(/[\r\n\0]+/g, ' ').slice(0, 500)
+  return native.redactText(text, [...secrets]).slice(0, 500)
 }

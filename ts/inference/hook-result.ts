@@ -1,65 +1,46 @@
-// What one handler's answer comes to: the entries that may be sent. It refuses nothing loudly: a wrong answer or entry is
-// dropped with a warning that names the plugin and the header, never the value.
+// What one handler's answer comes to: entries for the core to judge. It refuses nothing loudly and nothing in silence: a
+// wrong answer or entry is dropped with a warning that names the plugin and what was wrong, never a value.
 
 import { log } from '../base/log.js'
+import { native } from '../base/native.js'
 import { kindOf } from '../base/options.js'
-import { type HeaderInput, headerEntries, recordEntries, warnDropped } from './headers.js'
-import { API_KEY_NAME, checkName, checkValue, type DropReason, isForbiddenName, SDK_OWNED } from './names.js'
+import { anyEntries, type HeaderEntry, isHeaders, type OnDrop } from './headers.js'
 
-/** Whose answer it is. */
-export interface Asker {
-  plugin: string
-  /** Whether it may set `x-api-key`. */
-  allowApiKey: boolean
-}
+const ANSWER = '{ headers: { … } } or nothing'
+const HEADERS = 'headers as a Headers object, an array of [name, value] pairs or an object of strings'
 
-/** The entries of one handler's answer that may be sent; the others are dropped with a warning each. */
-export function resultEntries(result: unknown, { plugin, allowApiKey }: Asker): [string, string][] {
-  if (result === undefined || result === null) return []
-  const ignored = (what: string, value: unknown): [] => {
-    log.warn('a header hook answered something else, which was ignored', {
-      plugin,
-      expected: what,
-      got: kindOf(value),
-    })
+/** The entries of one handler's answer. What is no answer adds none, what is no entry is left out. */
+export function resultEntries(result: unknown, plugin: string, onDrop: OnDrop): HeaderEntry[] {
+  const ignored = (expected: string, got: string): [] => {
+    log.warn('a header hook answered something else, which was ignored', { plugin, expected, got })
     return []
   }
-  if (typeof result !== 'object' || Array.isArray(result)) return ignored('an object with headers', result)
-  const drop = warnDropped({ plugin })
+  if (result === undefined || result === null) return []
+  if (typeof result !== 'object' || Array.isArray(result)) return ignored(ANSWER, kindOf(result))
   let headers: unknown
   try {
     headers = (result as { headers?: unknown }).headers
+    const others = othersIn(result)
+    if (others !== undefined) ignored(ANSWER, others)
   } catch {
-    return ignored('an object with headers', result)
+    return ignored(ANSWER, kindOf(result))
   }
   if (headers === undefined || headers === null) return []
-  const plain = typeof headers === 'object' && !Array.isArray(headers) && !(headers instanceof Map)
-  if (!plain) return ignored('headers as an object of strings', headers)
-  const entries =
-    headers instanceof Headers ? [...headers] : recordEntries(headers as Readonly<Record<string, unknown>>, drop)
-  return entries.filter((entry): entry is [string, string] => {
-    const [name, value] = entry
-    if (value === undefined || value === null) return false
-    const wrong = checkHookEntry(name, value, allowApiKey)
-    if (wrong !== undefined) drop(name, wrong)
-    return wrong === undefined
+  if (!isHeaders(headers)) return ignored(HEADERS, kindOf(headers))
+  let odd: unknown
+  let odds = 0
+  const entries = anyEntries(headers, onDrop, (member) => {
+    odd = member
+    odds += 1
   })
+  if (odds > 0) ignored(HEADERS, `an array with ${kindOf(odd)} in it`)
+  return entries
 }
 
-function checkHookEntry(name: string, value: unknown, allowApiKey: boolean): DropReason | undefined {
-  const wrong = checkName(name)
-  if (wrong !== undefined) return wrong
-  const lower = name.toLowerCase()
-  if (SDK_OWNED.has(lower)) return 'name-sdk-owned'
-  if (isForbiddenName(lower) || (lower === API_KEY_NAME && !allowApiKey)) return 'name-forbidden'
-  return checkValue(value)
-}
-
-/** The headers that the calls of a turn have anyhow, by name in lower case: handlers see them. */
-export function baseHeaders(input: HeaderInput | undefined): Map<string, [string, string]> {
-  const base = new Map<string, [string, string]>()
-  for (const [name, value] of headerEntries(input, 'context.headers', () => undefined)) {
-    if (typeof value === 'string') base.set(name.toLowerCase(), [name, value])
-  }
-  return base
+/** What stands beside or in place of `headers`, if anything: headers that were not put into it, say. */
+function othersIn(result: object): string | undefined {
+  const others = Object.keys(result).filter((name) => name !== 'headers')
+  if (others.length > 0) return `an object with ${others.slice(0, 5).map(native.printableHeaderName).join(', ')}`
+  const bare = Object.getPrototypeOf(result) === Object.prototype || Object.getPrototypeOf(result) === null
+  return bare || 'headers' in result ? undefined : kindOf(result)
 }

@@ -4,14 +4,14 @@
 
 import { ConfigError, JobError } from '../base/errors.js'
 import { log } from '../base/log.js'
+import { native } from '../base/native.js'
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid, kindOf } from '../base/options.js'
 import { harmless } from '../base/promises.js'
-import { type HeaderInput, warnDropped } from './headers.js'
+import { type HeaderInput, headerEntries, join, type NativeTurn, record, warnDropped } from './headers.js'
 import { checkPrivacy, describeFailure, type HeaderHookContext, type Privacy, seen } from './hook-context.js'
-import { baseHeaders, resultEntries } from './hook-result.js'
-import { MAX_HOOK_HEADERS } from './names.js'
+import { resultEntries } from './hook-result.js'
 import { checkScope, type HeaderScope, type HeaderTarget, type Scope } from './scope.js'
-import { type Captured, HeaderTurn } from './turn.js'
+import { HeaderTurn } from './turn.js'
 
 export type { HeaderHookContext }
 
@@ -25,7 +25,10 @@ export interface HeaderHookEvent {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** What a handler answers. Nothing, `null` and an absent `headers` add nothing. */
+/**
+ * What a handler answers: headers in any of their forms, within an object. Nothing, `null` and an absent `headers` add
+ * nothing; anything else that stands in the object is ignored with a warning.
+ */
 // biome-ignore lint/suspicious/noConfusingVoidType: a handler without a return statement is a good one
 export type HeaderHookResult = { headers?: HeaderInput | null | undefined } | undefined | null | void
 
@@ -38,13 +41,13 @@ export type HeaderHook = (
 /** Options of one handler. */
 export interface HeaderHookOptions extends HeaderScope {
   /** Higher runs earlier; a later handler overrides an earlier one on the same name. Equal: in order of registration. Default: 0. */
-  priority?: number
+  priority?: number | undefined
   /** How long it may take, 1 to 600000. Its late answer is discarded. Default: the registry's. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
   /** Who registers, for messages. Default: `anonymous`. */
-  plugin?: string
+  plugin?: string | undefined
   /** Grants it the name `x-api-key`. Default: false. */
-  allowApiKey?: boolean
+  allowApiKey?: boolean | undefined
 }
 
 /** Options of a registry. */
@@ -53,13 +56,13 @@ export interface HeaderHooksOptions {
    * Whether handlers see `senderId`, `senderName` and `sessionKey`: for every call, or only for the providers and base
    * URLs named; headers of a handler that saw them go nowhere else. Default: false.
    */
-  shareSender?: boolean | HeaderScope
+  shareSender?: boolean | HeaderScope | undefined
   /** Handlers see HMAC-SHA256(key, value) in hex in place of `senderId` and `sessionKey`, and no `senderName`. At least 16 bytes. */
-  hashKey?: string | Uint8Array
+  hashKey?: string | Uint8Array | undefined
   /** Log a failing handler and go on, rather than reject the turn. Default: true. */
-  catchErrors?: boolean
+  catchErrors?: boolean | undefined
   /** How long one handler may take. Default: 5000. */
-  timeoutMs?: number
+  timeoutMs?: number | undefined
 }
 
 /** A turn: what the handlers are told, and which call it is for. Every field can be missing. */
@@ -136,13 +139,7 @@ export class HeaderHooks {
       timeoutMs: timeoutMs === undefined ? undefined : checkInteger(timeoutMs, 'options.timeoutMs', 1, 600_000),
       plugin: given.plugin === undefined ? 'anonymous' : checkPlugin(given.plugin),
       allowApiKey: checkBoolean(given.allowApiKey ?? false, 'options.allowApiKey'),
-      scope: checkScope(
-        {
-          ...(given.providers === undefined ? {} : { providers: given.providers }),
-          ...(given.baseURLs === undefined ? {} : { baseURLs: given.baseURLs }),
-        },
-        'options',
-      ),
+      scope: checkScope({ providers: given.providers, baseURLs: given.baseURLs }, 'options'),
     }
     // A stable sort of a fresh array: ties keep their order, and a run that is under way keeps its list.
     this.#handlers = [...this.#handlers, registered].sort((a, b) => b.priority - a.priority)
@@ -157,7 +154,7 @@ export class HeaderHooks {
    */
   async begin(context: HeaderTurnContext = {}): Promise<HeaderTurn> {
     const given: HeaderTurnContext = checkOptions(context, 'context', CONTEXT_KEYS)
-    return new HeaderTurn(this, this.#handlers.length === 0 ? [] : await this.#run(given))
+    return new HeaderTurn(this, this.#handlers.length === 0 ? undefined : await this.#run(given))
   }
 
   /**
@@ -180,33 +177,27 @@ export class HeaderHooks {
     return Object.keys(headers).length === 0 ? undefined : headers
   }
 
-  async #run(given: HeaderTurnContext): Promise<Captured[]> {
+  async #run(given: HeaderTurnContext): Promise<NativeTurn | undefined> {
     const view = seen(given, this.#privacy, given)
     const privacyScope = view.personal ? this.#privacy.scope : undefined
-    const captured: Captured[] = []
-    const visible = baseHeaders(given.headers)
-    const added = new Set<string>()
+    const turn = native.headerTurn(join(headerEntries(given.headers, 'context.headers', nothing)))
+    let added = false
+    let visible = record(native.addHookHeaders(turn, '', false), nothing)
     for (const registered of this.#handlers) {
+      const { plugin, allowApiKey, scope } = registered
       const event = Object.freeze({
         provider: given.provider ?? '',
         modelId: given.modelId ?? '',
-        headers: Object.freeze(Object.fromEntries([...visible.values()])),
+        headers: Object.freeze(visible),
       })
-      const scopes = [registered.scope, privacyScope].filter((scope): scope is Scope => scope !== undefined)
-      const secrets = [...view.values, ...[...visible.values()].map(([, value]) => value)]
-      const result = await this.#call(registered, event, view.context, secrets)
-      for (const [name, value] of resultEntries(result, registered)) {
-        const lower = name.toLowerCase()
-        if (!added.has(lower) && added.size >= MAX_HOOK_HEADERS) {
-          warnDropped({ plugin: registered.plugin })(name, 'too-many')
-          continue
-        }
-        added.add(lower)
-        visible.set(lower, [name, value])
-        captured.push({ name, lower, value, scopes })
-      }
+      const secrets = [...view.values, ...Object.values(visible)]
+      const report = warnDropped({ plugin })
+      const entries = resultEntries(await this.#call(registered, event, view.context, secrets), plugin, report)
+      if (entries.length === 0) continue
+      added = true
+      visible = record(native.addHookHeaders(turn, join(entries), allowApiKey, scope, privacyScope), report)
     }
-    return captured
+    return added ? turn : undefined
   }
 
   async #call(
@@ -237,6 +228,7 @@ export function createHeaderHooks(options?: HeaderHooksOptions): HeaderHooks {
 }
 
 const TIMED_OUT = Symbol('timed out')
+const nothing = (): void => undefined
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function'

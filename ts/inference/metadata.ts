@@ -1,12 +1,20 @@
-// The headers that say who is calling: built from the job, the state of its room, and typed options, each time anew.
-// It never fails and never touches the local participant of a room that is not connected. src/inference/metadata.rs is
-// its reference.
+// Who is calling: what the SDK says of a request, read from the job, the state of its room, and typed options, each time
+// anew. It never fails and never touches the local participant of a room that is not connected. What becomes a header of
+// it is the core's decision.
 
-import { randomBytes } from 'node:crypto'
 import { ConfigError } from '../base/errors.js'
 import { native } from '../base/native.js'
 import { checkBoolean, checkOptions, invalid } from '../base/options.js'
-import { type HeaderEntry, type HeaderInput, headerEntries, mergeHeaders, type OnDrop, warnDropped } from './headers.js'
+import {
+  clean,
+  type HeaderInput,
+  type HeaderRules,
+  headerEntries,
+  join,
+  mergeHeaders,
+  type OnDrop,
+  warnDropped,
+} from './headers.js'
 
 /** What the builder reads of a room: roomhook's own `Room`, or any object of that shape. */
 export interface InferenceRoom {
@@ -34,18 +42,18 @@ export type InferencePriority = 'priority' | 'standard' | 'low'
 /** Options of `inferenceHeaders`. */
 export interface InferenceHeadersOptions {
   /** Headers of this call. They may replace `User-Agent`; names that the SDK owns are dropped with a warning. */
-  headers?: HeaderInput
+  headers?: HeaderInput | undefined
   /** Sent as `X-LiveKit-Inference-Provider`. */
-  provider?: string
+  provider?: string | undefined
   /** Sent as `X-LiveKit-Inference-Priority`. */
-  priority?: InferencePriority
+  priority?: InferencePriority | undefined
   /** Adds a fresh `X-LiveKit-Session-ID` (`inference_` and 12 hex digits) when there is a job. Default: false. */
-  sessionId?: boolean
+  sessionId?: boolean | undefined
   /** The live room, if it is not the job's own. */
-  room?: InferenceRoom
+  room?: InferenceRoom | undefined
 }
 
-const PRIORITIES: readonly string[] = ['priority', 'standard', 'low']
+const PRIORITIES: readonly string[] = native.inferencePriorities()
 
 let lookup: () => InferenceJob | undefined = () => undefined
 
@@ -69,13 +77,8 @@ let agent: string | undefined
 
 /** The SDK's `User-Agent`. */
 export function userAgent(): string {
-  agent ??= `roomhook/${native.nativeVersion()} (node ${process.version})`
+  agent ??= native.inferenceUserAgent(`node ${process.version}`)
   return agent
-}
-
-/** A fresh session id, one for each HTTP attempt and each socket connection. */
-export function newSessionId(): string {
-  return `inference_${randomBytes(6).toString('hex')}`
 }
 
 /** The typed choices that become headers. */
@@ -87,21 +90,23 @@ export interface MetadataOptions {
 }
 
 /**
- * The SDK's own headers, except `Authorization`, in the spelling of the wire. Values are as found: the merge drops
- * those that cannot be sent.
+ * The values of the SDK's own headers as the core takes them: in the order of its list, joined with NUL, empty where
+ * there is none.
  */
-export function metadataEntries(job: InferenceJob | undefined, options: MetadataOptions): HeaderEntry[] {
-  const entries: HeaderEntry[] = []
-  if (job !== undefined) {
-    entries.push(['X-LiveKit-Room-Id', roomSid(job)])
-    entries.push(['X-LiveKit-Job-Id', jobId(job)])
-    entries.push(['X-LiveKit-Agent-Id', agentId(job, options.room)])
-    entries.push(['X-LiveKit-Worker-Token', process.env.LIVEKIT_WORKER_TOKEN])
-    if (options.sessionId === true) entries.push(['X-LiveKit-Session-ID', newSessionId()])
-  }
-  if (options.provider !== undefined) entries.push(['X-LiveKit-Inference-Provider', options.provider])
-  if (options.priority !== undefined) entries.push(['X-LiveKit-Inference-Priority', options.priority])
-  return entries
+export function ownValues(
+  job: InferenceJob | undefined,
+  { room, provider, priority }: MetadataOptions,
+  authorization: string,
+): string {
+  const ids =
+    job === undefined
+      ? '\0\0\0\0'
+      : `${text(roomSid(job))}\0${text(jobId(job))}\0${text(agentId(job, room))}\0${text(process.env.LIVEKIT_WORKER_TOKEN)}\0`
+  return `${ids}\0${text(provider)}\0${text(priority)}\0${authorization}`
+}
+
+function text(value: unknown): string {
+  return typeof value === 'string' ? clean(value) : ''
 }
 
 // Each is read on its own, so that a property that throws costs its own header only. This runs with every request, and
@@ -142,12 +147,8 @@ export function checkPriority(value: unknown, path: string): InferencePriority {
 /** Checks a provider name at the boundary: it becomes a header value, so a malformed one is refused, not dropped. */
 export function checkProvider(value: unknown, path: string): string {
   if (typeof value !== 'string') throw invalid(path, 'a non-empty string', value)
-  if (!/^[\x21-\x7e]+(?:[\t ]+[\x21-\x7e]+)*$/.test(value) || value.length > 256) {
-    throw new ConfigError('CONFIG_INVALID', `${path} must be 1 to 256 characters of visible ASCII`, {
-      details: { path },
-    })
-  }
-  return value
+  if (native.isInferenceProvider(value)) return value
+  throw new ConfigError('CONFIG_INVALID', `${path} must be 1 to 256 characters of visible ASCII`, { details: { path } })
 }
 
 /** Checks a room given by the caller. */
@@ -174,6 +175,7 @@ export function checkMetadata(
   return checked
 }
 
+let rules: HeaderRules | undefined
 const reportDropped: OnDrop = warnDropped({ by: 'inferenceHeaders' })
 
 /**
@@ -188,13 +190,11 @@ const reportDropped: OnDrop = warnDropped({ by: 'inferenceHeaders' })
  * @throws ConfigError `CONFIG_INVALID` for a wrong option.
  */
 export function inferenceHeaders(job?: InferenceJob | null, options?: InferenceHeadersOptions): Record<string, string> {
-  if (options === undefined) {
-    const own = metadataEntries(jobOf(job, 'job'), {})
-    return mergeHeaders({ userAgent: userAgent(), own }, reportDropped)
-  }
   const given = checkOptions(options, 'options', ['headers', 'provider', 'priority', 'sessionId', 'room'])
   const metadata = checkMetadata(given, 'options')
-  const call = headerEntries(given.headers, 'options.headers', reportDropped)
-  const own = metadataEntries(jobOf(job, 'job'), metadata)
-  return mergeHeaders({ userAgent: userAgent(), call, own }, reportDropped)
+  const call = join(headerEntries(given.headers, 'options.headers', reportDropped))
+  const caller = jobOf(job, 'job')
+  rules ??= native.headerRules({ caller: 'request', userAgent: userAgent() })
+  const session = caller !== undefined && metadata.sessionId === true
+  return mergeHeaders({ rules, own: ownValues(caller, metadata, ''), call, session }, reportDropped)
 }

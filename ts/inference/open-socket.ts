@@ -7,11 +7,10 @@ import { log } from '../base/log.js'
 import { callNative, native } from '../base/native.js'
 import { checkInteger, checkOptions, checkStrings, invalid } from '../base/options.js'
 import { handOut } from '../base/promises.js'
-import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline } from './call.js'
+import { attemptHeaders, CALL_KEYS, checkChoices, type InferenceCallOptions, type Pipeline, rulesFor } from './call.js'
 import { faultError, isQuota, readFault, reportQuota } from './fault.js'
 import { GATEWAY_KEYS, GatewayAccess, type GatewayOptions } from './gateway.js'
-import { type HeaderEntry, type HeaderInput, headerEntries, warnDropped } from './headers.js'
-import { LastMerge } from './last-merge.js'
+import { type HeaderInput, headerEntries, join, warnDropped } from './headers.js'
 import { inferenceQuota } from './quota.js'
 import { checkRetry, type InferenceRetryOptions, pause, type RetryPolicy, retryWait } from './retry.js'
 import { InferenceSocket, type SocketOpened } from './socket.js'
@@ -67,7 +66,8 @@ const SERVICES: readonly unknown[] = ['stt', 'tts', 'eot', 'bargein']
 interface Plan {
   pipeline: Pipeline
   url: string
-  headers: HeaderEntry[]
+  /** The caller's entries, joined. */
+  headers: string
   limits: Record<LimitName, number>
   retry: RetryPolicy
   signal: AbortSignal | undefined
@@ -139,12 +139,18 @@ function checkPlan(options: InferenceSocketOptions): Plan {
     }),
   ) as Record<LimitName, number>
   return {
-    pipeline: { gateway, choices: checkChoices(given, 'options'), hooks: false, merged: new LastMerge(), onDrop },
+    pipeline: {
+      gateway,
+      choices: checkChoices(given, 'options'),
+      hooks: false,
+      rules: rulesFor('upgrade', gateway),
+      onDrop,
+    },
     url: gateway.socketURL(
       service as string,
       Object.entries(query === undefined ? {} : checkStrings(query, 'options.query')),
     ),
-    headers: headerEntries(given.headers, 'options.headers', onDrop),
+    headers: join(headerEntries(given.headers, 'options.headers', onDrop)),
     limits,
     retry: checkRetry(given.retry, 'options.retry'),
     signal: checkSignal(given.signal, 'options.signal'),
@@ -158,7 +164,7 @@ type Outcome =
 
 async function open(plan: Plan, token: string): Promise<Outcome> {
   const { pipeline, url, limits, signal } = plan
-  const sent = attemptHeaders(pipeline, pipeline.choices, plan.headers, token, true)
+  const sent = attemptHeaders(pipeline, pipeline.choices, plan.headers, token)
   const handle = callNative(() => new native.InferenceSocketHandle({ url, headers: Object.entries(sent), ...limits }))
   let opening: ReturnType<typeof InferenceSocket.open> | undefined
   const opened = await withSignal(

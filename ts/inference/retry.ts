@@ -7,16 +7,16 @@ import { checkInteger, checkOptions, invalid } from '../base/options.js'
 /** How often and when a failed call is made again. */
 export interface InferenceRetryOptions {
   /** Attempts after the first, 0 to 100. Default: 3. */
-  maxRetries?: number
+  maxRetries?: number | undefined
   /** The wait before each retry in milliseconds; the last one repeats. Default: `[100, 2000, 2000]`. */
-  waitsMs?: readonly number[]
+  waitsMs?: readonly number[] | undefined
   /**
    * The longest `Retry-After` that is waited for, in milliseconds. A longer one ends the call with the response that
    * asked for it. Default: 60000.
    */
-  maxRetryAfterMs?: number
+  maxRetryAfterMs?: number | undefined
   /** The share of a wait that randomness takes away, 0 to 1. Default: 0. */
-  jitter?: number
+  jitter?: number | undefined
 }
 
 /** A complete policy. */

@@ -1,60 +1,55 @@
 // One turn's captured headers, and how calls inside find them: an explicit handle first, the running async context as
-// a convenience. It refuses to let a header leave the scope it was captured for.
+// a convenience. What may go to which call is the core's decision.
 
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { native } from '../base/native.js'
 import { checkFunction, checkString, invalid } from '../base/options.js'
-import { type HeaderTarget, inScopes, type Scope } from './scope.js'
+import { type NativeTurn, record } from './headers.js'
+import type { HeaderTarget } from './scope.js'
 
-/** One captured header. Later ones override earlier ones of the same name. */
-export interface Captured {
-  name: string
-  lower: string
-  value: string
-  /** It is sent only to calls within all of them. */
-  scopes: readonly Scope[]
+/** The turns the running code is in, and their headers, an inner one's above an outer one's. */
+interface Running {
+  turns: readonly HeaderTurn[]
+  headers: NativeTurn
 }
 
-const running = new AsyncLocalStorage<readonly HeaderTurn[]>()
+const running = new AsyncLocalStorage<Running>()
+const nothing = (): void => undefined
+const none = native.headerTurn('')
 
 /** A turn whose handlers have run. */
 export class HeaderTurn {
   readonly #registry: object
-  readonly #captured: readonly Captured[]
-  readonly #scoped: boolean
-  #all: Readonly<Record<string, string>> | undefined
+  readonly #headers: NativeTurn | undefined
 
-  /** @internal */
-  constructor(registry: object, captured: readonly Captured[]) {
+  /** @internal `headers`: `undefined` if the handlers added nothing. */
+  constructor(registry: object, headers: NativeTurn | undefined) {
     this.#registry = registry
-    this.#captured = captured
-    this.#scoped = captured.some((entry) => entry.scopes.length > 0)
+    this.#headers = headers
   }
 
   /** The turn's headers for one call; without a target only those that may go anywhere. A new object each time. */
   headers(target: HeaderTarget = {}): Record<string, string> {
-    return { ...this.shared(checkTarget(target)) }
+    return headersOf(this.#headers ?? none, checkTarget(target))
   }
 
   /** Runs a function inside the turn: calls made in it, and in what it starts, carry the headers. */
   run<R>(fn: () => R): R {
     checkFunction(fn, 'fn')
-    if (this.#captured.length === 0 && running.getStore() === undefined) return fn()
-    const others = (running.getStore() ?? []).filter((turn) => turn.#registry !== this.#registry)
-    return running.run([...others, this], fn)
+    const outside = running.getStore()
+    if (this.#headers === undefined && outside === undefined) return fn()
+    const turns = [...(outside?.turns ?? []).filter((turn) => turn.#registry !== this.#registry), this]
+    const headers = turns.reduce<NativeTurn | undefined>(
+      (outer, { #headers: own = none }) => (outer === undefined ? own : native.turnInside(own, outer)),
+      undefined,
+    )
+    return running.run({ turns, headers: headers ?? none }, fn)
   }
 
-  /** @internal As `headers`, frozen and shared between calls. */
-  shared(target: HeaderTarget): Readonly<Record<string, string>> {
-    if (this.#scoped) return merge(this.#captured.filter((entry) => inScopes(entry.scopes, target)))
-    this.#all ??= merge(this.#captured)
-    return this.#all
+  /** @internal What a call carries: the headers of the turn given, else of those the running context is inside of. */
+  static of(turn: HeaderTurn | undefined): NativeTurn | undefined {
+    return turn === undefined ? running.getStore()?.headers : turn.#headers
   }
-}
-
-function merge(entries: readonly Captured[]): Readonly<Record<string, string>> {
-  const byName = new Map<string, Captured>()
-  for (const entry of entries) byName.set(entry.lower, entry)
-  return Object.freeze(Object.fromEntries([...byName.values()].map(({ name, value }) => [name, value])))
 }
 
 /**
@@ -69,28 +64,14 @@ export function turnHeaders(
 ): Readonly<Record<string, string>> | undefined {
   checkTarget(target)
   if (turn !== undefined && !(turn instanceof HeaderTurn)) throw invalid('turn', 'a turn', turn)
-  const turns = turn === undefined ? running.getStore() : [turn]
-  if (turns === undefined) return undefined
-  if (turns.length === 1) {
-    const only = turns[0]?.shared(target) ?? {}
-    return isEmpty(only) ? undefined : only
-  }
-  const merged = merge(
-    turns.flatMap((entry) =>
-      Object.entries(entry.shared(target)).map(([name, value]) => ({
-        name,
-        lower: name.toLowerCase(),
-        value,
-        scopes: [],
-      })),
-    ),
-  )
-  return isEmpty(merged) ? undefined : merged
+  const found = HeaderTurn.of(turn)
+  if (found === undefined) return undefined
+  const headers = headersOf(found, target)
+  return Object.keys(headers).length === 0 ? undefined : headers
 }
 
-function isEmpty(headers: Readonly<Record<string, string>>): boolean {
-  for (const _ in headers) return false
-  return true
+function headersOf(turn: NativeTurn, { provider, baseURL }: HeaderTarget): Record<string, string> {
+  return record(native.turnHeaders(turn, provider, baseURL), nothing)
 }
 
 function checkTarget(target: HeaderTarget): HeaderTarget {
