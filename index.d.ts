@@ -174,6 +174,33 @@ export declare class NativeTrack {
   openStream(sampleRate: number, numChannels: number, frameSizeMs: number | undefined | null, capacityFrames: number, maxDelayMs?: number | undefined | null): NativeAudioStream
 }
 
+/**
+ * Adds the entries of one handler's answer, which must not leave the scopes. `granted`: it may set `x-api-key`. Answers
+ * what the next handler sees.
+ */
+export declare function addHookHeaders(turn: ExternalObject<HeaderTurn>, given: string, granted: boolean, scope?: ExternalObject<Scope> | undefined | null, otherScope?: ExternalObject<Scope> | undefined | null): string
+
+/** Prepares the rules of a transport. `below`: headers under those of hooks. */
+export declare function headerRules(options: HeaderRulesOptions, below?: ExternalObject<HeaderTurn> | undefined | null): ExternalObject<HeaderRules>
+
+/** What the requests of one transport have in common. */
+export interface HeaderRulesOptions {
+  /** `request`, `upgrade` or `model`. */
+  caller: string
+  /** Absent: the caller's own stays. */
+  userAgent?: string
+  /** Whom the hooks' scopes are matched against. */
+  provider?: string
+  /** Where the requests go. */
+  baseUrl?: string
+}
+
+/** A scope. Throws `CONFIG_INVALID` for a base URL that is none. */
+export declare function headerScope(providers: Array<string>, baseUrls: Array<string>): ExternalObject<Scope>
+
+/** A turn whose handlers have not run. `base`: entries that handlers see and that are not sent by them. */
+export declare function headerTurn(base: string): ExternalObject<HeaderTurn>
+
 /** A failure that the gateway told of. A field that it did not send is absent. */
 export interface InferenceFault {
   /** The HTTP status; of a message, its code if that is one. */
@@ -203,6 +230,22 @@ export interface InferenceGatewayOptions {
   apiSecret?: string
   /** The variables of `inferenceVariables()` that are set. */
   environment: Record<string, string>
+}
+
+/** What a priority may be. */
+export declare function inferencePriorities(): Array<string>
+
+/** Reads the quota headers among the entries of a response; nothing when there is none. */
+export declare function inferenceQuota(headers: string): InferenceQuota | null
+
+/** What the gateway says about quotas, each there only if it said it. */
+export interface InferenceQuota {
+  rpmLimit?: number
+  rpmUsed?: number
+  tpmLimit?: number
+  tpmUsed?: number
+  creditsLimit?: number
+  creditsUsed?: number
 }
 
 /** How often and when a call is tried again. */
@@ -258,8 +301,14 @@ export interface InferenceSocketOptions {
   receiveQueue: number
 }
 
+/** The SDK's `User-Agent` in a runtime that names itself so. */
+export declare function inferenceUserAgent(runtime: string): string
+
 /** The variables that `InferenceGateway` looks at. */
 export declare function inferenceVariables(): Array<string>
+
+/** Whether a text can be the name of a provider. */
+export declare function isInferenceProvider(text: string): boolean
 
 /**
  * Rings `bell` when log records of the core wait for `takeLogs`, if this environment is the one that gets them. Repeating
@@ -272,6 +321,12 @@ export declare const MAX_CHANNELS: number
 
 /** The highest sample rate in Hz. */
 export declare const MAX_SAMPLE_RATE: number
+
+/**
+ * The headers of one request. `given`: the values of the SDK's own headers in their order, joined with NUL, empty where
+ * there is none; then the caller's entries. `session`: with a fresh session id.
+ */
+export declare function mergeHeaders(rules: ExternalObject<HeaderRules>, turn: ExternalObject<HeaderTurn> | undefined | null, given: string, session: boolean): string
 
 /** The lowest sample rate in Hz. */
 export declare const MIN_SAMPLE_RATE: number
@@ -404,11 +459,17 @@ export interface NativeWebhookVerifierOptions {
 /** How many objects of the media library this process holds now: what tests of leaks look at. */
 export declare function openEngineHandles(): number
 
+/** Percent-encodes a text so that it fits a header value. */
+export declare function percentEncode(text: string): string
+
 /**
  * Loads the media library now, on another thread, so that the first join or source does not pay for it.
  * A failure shows at the first join.
  */
 export declare function preloadEngine(): void
+
+/** A header's name as it may appear in a log line. */
+export declare function printableHeaderName(name: string): string
 
 /**
  * Reads a body, an event or a message in which the gateway says that it failed, and judges it. `status` is that of the
@@ -416,11 +477,17 @@ export declare function preloadEngine(): void
  */
 export declare function readInferenceFault(status: number | undefined | null, body: string): InferenceFault
 
-/** Makes a text of others fit to be logged: without tokens and secrets, on one line, at most 1 KiB. */
-export declare function redact(text: string): string
+/**
+ * Makes a text of others fit to be logged: without tokens and secrets and without the values named, on one line, at most
+ * 1 KiB.
+ */
+export declare function redact(text: string, secrets?: Array<string> | undefined | null): string
 
 /** What the sample rates of sources and streams are multiples of. */
 export declare const SAMPLE_RATE_STEP: number
+
+/** Whether a call lies within a scope. */
+export declare function scopeCovers(scope: ExternalObject<Scope>, provider?: string | undefined | null, baseUrl?: string | undefined | null): boolean
 
 /**
  * Sets what is called with the audio that has come. Once per environment; it does not keep the process alive.
@@ -440,3 +507,9 @@ export declare function setLogLevel(level: 'error' | 'warn' | 'info' | 'debug' |
  * another environment's. If there are more, the bell rings again.
  */
 export declare function takeLogs(): string
+
+/** What of a turn may go to a call. */
+export declare function turnHeaders(turn: ExternalObject<HeaderTurn>, provider?: string | undefined | null, baseUrl?: string | undefined | null): string
+
+/** A turn inside another one, which it overrides. */
+export declare function turnInside(turn: ExternalObject<HeaderTurn>, outer: ExternalObject<HeaderTurn>): ExternalObject<HeaderTurn>

@@ -773,7 +773,7 @@ if (
   }
 }
 
-const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, inferenceRetryWait, inferenceVariables, listenToLogs, MAX_CHANNELS, MAX_SAMPLE_RATE, MIN_SAMPLE_RATE, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, preloadEngine, readInferenceFault, redact, SAMPLE_RATE_STEP, setAudioReceiver, setEngineDirectory, setLogLevel, takeLogs } = nativeBinding
+const { InferenceGateway, InferenceSocketHandle, NativeAgent, NativeAudioSource, NativeAudioStream, NativeDispatcher, NativeRoom, NativeTrack, addHookHeaders, headerRules, headerScope, headerTurn, inferencePriorities, inferenceQuota, inferenceRetryWait, inferenceUserAgent, inferenceVariables, isInferenceProvider, listenToLogs, MAX_CHANNELS, MAX_SAMPLE_RATE, mergeHeaders, MIN_SAMPLE_RATE, nativeSignWebhook, nativeVerifyWebhook, nativeVersion, nativeWeakWebhookSecrets, nativeWebhookVerifier, openEngineHandles, percentEncode, preloadEngine, printableHeaderName, readInferenceFault, redact, SAMPLE_RATE_STEP, scopeCovers, setAudioReceiver, setEngineDirectory, setLogLevel, takeLogs, turnHeaders, turnInside } = nativeBinding
 export { InferenceGateway }
 export { InferenceSocketHandle }
 export { NativeAgent }
@@ -782,11 +782,20 @@ export { NativeAudioStream }
 export { NativeDispatcher }
 export { NativeRoom }
 export { NativeTrack }
+export { addHookHeaders }
+export { headerRules }
+export { headerScope }
+export { headerTurn }
+export { inferencePriorities }
+export { inferenceQuota }
 export { inferenceRetryWait }
+export { inferenceUserAgent }
 export { inferenceVariables }
+export { isInferenceProvider }
 export { listenToLogs }
 export { MAX_CHANNELS }
 export { MAX_SAMPLE_RATE }
+export { mergeHeaders }
 export { MIN_SAMPLE_RATE }
 export { nativeSignWebhook }
 export { nativeVerifyWebhook }
@@ -794,12 +803,17 @@ export { nativeVersion }
 export { nativeWeakWebhookSecrets }
 export { nativeWebhookVerifier }
 export { openEngineHandles }
+export { percentEncode }
 export { preloadEngine }
+export { printableHeaderName }
 export { readInferenceFault }
 export { redact }
 export { SAMPLE_RATE_STEP }
+export { scopeCovers }
 export { setAudioReceiver }
 export { setEngineDirectory }
 export { setLogLevel }
 export { takeLogs }
+export { turnHeaders }
+export { turnInside }
 export const __napiBindingTarget = __napiLoadedBindingTarget

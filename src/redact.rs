@@ -26,8 +26,9 @@ const HEADER: &str = "authorization";
 /// What every signed token begins with (`{"` in base64), and every webhook secret of Standard Webhooks.
 const TOKENS: [&str; 2] = ["eyJ", "whsec_"];
 
-/// Stands where something was cut out.
-const MARK: &str = "[hidden]";
+/// Stands in a log where something was cut out, and in a reason that is reported to others.
+const HIDDEN: &str = "[hidden]";
+const REDACTED: &str = "[redacted]";
 
 /// The most that [`redact`] leaves of a text.
 pub const MAX_REASON_BYTES: usize = 1024;
@@ -40,9 +41,9 @@ const MIN_VALUE_BYTES: usize = 3;
 pub fn redact(text: &str, values: &[&str]) -> String {
     let mut clean = text.to_owned();
     for value in values.iter().filter(|value| value.len() >= MIN_VALUE_BYTES) {
-        clean = clean.replace(value, MARK);
+        clean = clean.replace(value, REDACTED);
     }
-    let clean: String = scrub(&clean)
+    let clean: String = cut(&clean, REDACTED)
         .chars()
         .map(|letter| if letter.is_control() { ' ' } else { letter })
         .collect();
@@ -56,6 +57,10 @@ pub fn redact(text: &str, values: &[&str]) -> String {
 
 /// The text without credentials; the same text when it has none.
 pub fn scrub(text: &str) -> Cow<'_, str> {
+    cut(text, HIDDEN)
+}
+
+fn cut<'a>(text: &'a str, mark: &str) -> Cow<'a, str> {
     let mut cuts = tokens(text);
     // Folding keeps every byte at its place.
     let folded = text.to_ascii_lowercase();
@@ -72,7 +77,7 @@ pub fn scrub(text: &str) -> Cow<'_, str> {
     for (from, to) in cuts {
         if from >= at {
             out.push_str(&text[at..from]);
-            out.push_str(MARK);
+            out.push_str(mark);
         }
         at = at.max(to);
     }
@@ -185,7 +190,7 @@ mod tests {
         );
         assert_eq!(
             redact(&text, &["my-secret-value"]),
-            "GET wss://host/rtc?access_token=[hidden]&x=1 with [hidden], [hidden]!"
+            "GET wss://host/rtc?access_token=[redacted]&x=1 with [redacted], [redacted]!"
         );
         let long = redact(&"é".repeat(2_000), &[]);
         assert_eq!(long.len(), MAX_REASON_BYTES);

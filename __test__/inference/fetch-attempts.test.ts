@@ -27,6 +27,12 @@ function deaf() {
   return vi.fn((_input: unknown, _init?: RequestInit) => new Promise<Response>(() => undefined))
 }
 
+/** Lets the time of a request pass that has reached the gateway. */
+async function slow(gateway: Gateway, index: number): Promise<void> {
+  await gateway.request(index)
+  await vi.advanceTimersByTimeAsync(1500)
+}
+
 /** A server whose answers are written by the test. */
 async function scripted(answer: (response: ServerResponse) => void) {
   const gone: Promise<unknown>[] = []
@@ -54,8 +60,10 @@ describe('slowness', () => {
   test('F-A5: a POST that may have been taken is not sent again because its answer is slow', async () => {
     await using gateway = await startGateway()
     gateway.faults.push({ hold: new Promise(() => undefined), times: 9 })
-    const error = await open(gateway, { timeoutMs: 50 })('chat/completions', post()).catch((thrown: unknown) => thrown)
-    expect(error).toMatchObject({ code: 'TIMED_OUT', retryable: true, details: { timeoutMs: 50 } })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const answer = open(gateway, { timeoutMs: 1000 })('chat/completions', post()).catch((thrown: unknown) => thrown)
+    await slow(gateway, 0)
+    expect(await answer).toMatchObject({ code: 'TIMED_OUT', retryable: true, details: { timeoutMs: 1000 } })
     expect(gateway.requests).toHaveLength(1)
     await gateway.requests[0]?.gone
   })
@@ -67,7 +75,11 @@ describe('slowness', () => {
     await using gateway = await startGateway()
     using _logs = new CapturedLogs()
     gateway.faults.push({ hold: new Promise(() => undefined), times: 2 }, { status: 200, body: {} })
-    expect((await open(gateway, { timeoutMs: 50 })(path, init)).status).toBe(200)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    const answer = open(gateway, { timeoutMs: 1000 })(path, init)
+    await slow(gateway, 0)
+    await slow(gateway, 1)
+    expect((await answer).status).toBe(200)
     expect(gateway.requests).toHaveLength(3)
     await gateway.requests[0]?.gone
   })

@@ -439,7 +439,7 @@ describe('who speaks', () => {
     expect(logs.matching('error')).toHaveLength(1)
     expect(logs.text()).not.toMatch(/canary/)
     expect(logs.records[0]?.message).not.toMatch(/[\r\n]/)
-    expect(logs.text()).toMatch(/cannot look up \[hidden\] with \[hidden\] and \[hidden\]/)
+    expect(logs.text()).toMatch(/cannot look up \[redacted\] with \[redacted\] and \[redacted\]/)
   })
 
   test('a display name fits a header once it is percent-encoded', async () => {

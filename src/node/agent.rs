@@ -116,10 +116,13 @@ enum DeliveryText {
     GaveUp { reason: String },
 }
 
-/// Makes a text of others fit to be logged: without tokens and secrets, on one line, at most 1 KiB.
+/// Makes a text of others fit to be logged: without tokens and secrets and without the values named, on one line, at most
+/// 1 KiB.
 #[napi(catch_unwind)]
-pub fn redact(text: String) -> String {
-    crate::job::redact(&text, &[])
+pub fn redact(text: String, secrets: Option<Vec<String>>) -> String {
+    let secrets = secrets.unwrap_or_default();
+    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+    crate::redact::redact(&text, &secrets)
 }
 
 /// The receiving end of the webhook protocol.

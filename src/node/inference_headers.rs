@@ -21,7 +21,6 @@ use crate::inference::name::{is_provider, printable_name, PRIORITIES, SDK_OWNED}
 use crate::inference::scope::{Scope, Target};
 use crate::inference::{encode, quota};
 use crate::node::error::throw;
-use crate::redact::redact;
 
 /// Where `X-LiveKit-Session-ID` stands among the SDK's own names.
 const SESSION: usize = 4;
@@ -261,13 +260,6 @@ pub fn inference_quota(headers: String) -> Option<InferenceQuota> {
         credits_limit: quota.credits_limit,
         credits_used: quota.credits_used,
     })
-}
-
-/// A text that others wrote, on one line, without credentials and without the values named.
-#[napi(catch_unwind)]
-pub fn redact_text(text: String, secrets: Vec<String>) -> String {
-    let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
-    redact(&text, &secrets)
 }
 
 fn entries(text: &str) -> impl Iterator<Item = (&str, &str)> {

@@ -139,7 +139,10 @@ function headerAdder(options: WithHeadersOptions | undefined): Add {
     const { provider } = model
     let known = rules.get(provider)
     if (known === undefined) {
-      known = native.headerRules({ caller: 'model', provider, baseUrl: baseURL }, below)
+      known = native.headerRules(
+        { caller: 'model', provider, ...(baseURL === undefined ? {} : { baseUrl: baseURL }) },
+        below,
+      )
       rules.set(provider, known)
     }
     const entries = anyEntries(call ?? {}, report, nothing)

@@ -83,8 +83,16 @@ export function isHeaders(value: unknown): value is object {
   return typeof value === 'object' && value !== null && !(value instanceof Map || value instanceof Set)
 }
 
-/** As `headerEntries`, for what {@link isHeaders}; `onOdd` is told of members of an array that are no pairs. */
-export function anyEntries(input: object, onDrop: OnDrop, onOdd: (pair: unknown, at: number) => void): HeaderEntry[] {
+/**
+ * As `headerEntries`, for what {@link isHeaders}; `onOdd` is told of members of an array that are no pairs. An entry whose
+ * value is no string stays in its place with the `instead` given.
+ */
+export function anyEntries(
+  input: object,
+  onDrop: OnDrop,
+  onOdd: (pair: unknown, at: number) => void,
+  instead?: string,
+): HeaderEntry[] {
   if (input instanceof Headers) return [...input]
   const entries: HeaderEntry[] = []
   const add = (name: string, read: () => unknown): void => {
@@ -94,8 +102,10 @@ export function anyEntries(input: object, onDrop: OnDrop, onOdd: (pair: unknown,
     } catch {
       value = Number.NaN
     }
-    if (typeof value === 'string') entries.push([name, value])
-    else if (value !== undefined && value !== null) onDrop(native.printableHeaderName(name), 'value-not-a-string')
+    if (value === undefined || value === null) return
+    if (typeof value !== 'string') onDrop(native.printableHeaderName(name), 'value-not-a-string')
+    const sent = typeof value === 'string' ? value : instead
+    if (sent !== undefined) entries.push([name, sent])
   }
   if (Array.isArray(input)) {
     input.forEach((pair: unknown, at) => {

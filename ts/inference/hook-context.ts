@@ -103,5 +103,5 @@ export function describeFailure(error: unknown, secrets: readonly string[]): str
   } catch {
     text = 'an error that cannot be read'
   }
-  return native.redactText(text, [...secrets]).slice(0, 500)
+  return native.redact(text, [...secrets]).slice(0, 500)
 }

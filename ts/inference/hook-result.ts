@@ -4,13 +4,19 @@
 import { log } from '../base/log.js'
 import { native } from '../base/native.js'
 import { kindOf } from '../base/options.js'
-import { anyEntries, type HeaderEntry, isHeaders, type OnDrop } from './headers.js'
+import { anyEntries, type HeaderEntry, isHeaders } from './headers.js'
 
 const ANSWER = '{ headers: { … } } or nothing'
 const HEADERS = 'headers as a Headers object, an array of [name, value] pairs or an object of strings'
 
-/** The entries of one handler's answer. What is no answer adds none, what is no entry is left out. */
-export function resultEntries(result: unknown, plugin: string, onDrop: OnDrop): HeaderEntry[] {
+/** In place of a value that is no string: the core refuses it in its turn, after the name. */
+const NO_STRING = '\x01'
+
+/**
+ * The entries of one handler's answer. What is no answer adds none, what is no entry is left out; `noStrings` gets the
+ * names whose values are no strings.
+ */
+export function resultEntries(result: unknown, plugin: string, noStrings: Set<string>): HeaderEntry[] {
   const ignored = (expected: string, got: string): [] => {
     log.warn('a header hook answered something else, which was ignored', { plugin, expected, got })
     return []
@@ -29,10 +35,15 @@ export function resultEntries(result: unknown, plugin: string, onDrop: OnDrop): 
   if (!isHeaders(headers)) return ignored(HEADERS, kindOf(headers))
   let odd: unknown
   let odds = 0
-  const entries = anyEntries(headers, onDrop, (member) => {
-    odd = member
-    odds += 1
-  })
+  const entries = anyEntries(
+    headers,
+    (name) => noStrings.add(name),
+    (member) => {
+      odd = member
+      odds += 1
+    },
+    NO_STRING,
+  )
   if (odds > 0) ignored(HEADERS, `an array with ${kindOf(odd)} in it`)
   return entries
 }

@@ -7,7 +7,7 @@ import { log } from '../base/log.js'
 import { native } from '../base/native.js'
 import { checkBoolean, checkFunction, checkInteger, checkOptions, checkText, invalid, kindOf } from '../base/options.js'
 import { harmless } from '../base/promises.js'
-import { type HeaderInput, headerEntries, join, type NativeTurn, record, warnDropped } from './headers.js'
+import { type HeaderInput, headerEntries, join, type NativeTurn, type OnDrop, record, warnDropped } from './headers.js'
 import { checkPrivacy, describeFailure, type HeaderHookContext, type Privacy, seen } from './hook-context.js'
 import { resultEntries } from './hook-result.js'
 import { checkScope, type HeaderScope, type HeaderTarget, type Scope } from './scope.js'
@@ -191,8 +191,11 @@ export class HeaderHooks {
         headers: Object.freeze(visible),
       })
       const secrets = [...view.values, ...Object.values(visible)]
-      const report = warnDropped({ plugin })
-      const entries = resultEntries(await this.#call(registered, event, view.context, secrets), plugin, report)
+      const warn = warnDropped({ plugin })
+      const noStrings = new Set<string>()
+      const report: OnDrop = (name, reason) =>
+        warn(name, reason === 'value-invalid' && noStrings.has(name) ? 'value-not-a-string' : reason)
+      const entries = resultEntries(await this.#call(registered, event, view.context, secrets), plugin, noStrings)
       if (entries.length === 0) continue
       added = true
       visible = record(native.addHookHeaders(turn, join(entries), allowApiKey, scope, privacyScope), report)

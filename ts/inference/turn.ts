@@ -39,11 +39,12 @@ export class HeaderTurn {
     const outside = running.getStore()
     if (this.#headers === undefined && outside === undefined) return fn()
     const turns = [...(outside?.turns ?? []).filter((turn) => turn.#registry !== this.#registry), this]
-    const headers = turns.reduce<NativeTurn | undefined>(
-      (outer, { #headers: own = none }) => (outer === undefined ? own : native.turnInside(own, outer)),
-      undefined,
-    )
-    return running.run({ turns, headers: headers ?? none }, fn)
+    let headers = none
+    for (const turn of turns) {
+      const own = turn.#headers
+      if (own !== undefined) headers = headers === none ? own : native.turnInside(own, headers)
+    }
+    return running.run({ turns, headers }, fn)
   }
 
   /** @internal What a call carries: the headers of the turn given, else of those the running context is inside of. */
