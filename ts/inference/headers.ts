@@ -3,7 +3,7 @@
 // not be sent is dropped and reported by name; it refuses to fail a request for one bad entry.
 
 import { log } from '../base/log.js'
-import { callNative, native } from '../base/native.js'
+import { native } from '../base/native.js'
 import { checkString, invalid } from '../base/options.js'
 
 /** Headers as users give them. `undefined` and `null` values are skipped. */
@@ -38,10 +38,7 @@ export interface RequestHeaders {
 
 /** Merges the layers of one request into a plain record. */
 export function mergeHeaders({ rules, turn, own, call, session }: RequestHeaders, onDrop: OnDrop) {
-  return record(
-    callNative(() => native.mergeHeaders(rules, turn, own + call, session)),
-    onDrop,
-  )
+  return record(native.mergeHeaders(rules, turn, own + call, session), onDrop)
 }
 
 /** Reads an answer of the core: the headers, then what was dropped. */
