@@ -107,9 +107,11 @@ describe('slowness', () => {
   test('F-A5: what gives up by itself before us is slow too, not lost', async () => {
     const cause = Object.assign(new Error('Headers Timeout Error'), { code: 'UND_ERR_HEADERS_TIMEOUT' })
     const send = vi.fn(async () => Promise.reject(new TypeError('fetch failed', { cause })))
-    const ask = inferenceFetch({ ...elsewhere, fetch: send })
-    await expect(ask('chat', post())).rejects.toMatchObject({ code: 'TIMED_OUT', retryable: true })
-    expect(send).toHaveBeenCalledTimes(1)
+    for (const retry of [{}, false] as const) {
+      const ask = inferenceFetch({ ...elsewhere, fetch: send, retry })
+      await expect(ask('chat', post())).rejects.toMatchObject({ code: 'TIMED_OUT', retryable: true })
+    }
+    expect(send).toHaveBeenCalledTimes(2)
   })
 })
 

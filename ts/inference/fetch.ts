@@ -199,7 +199,7 @@ function finish(
   }
   const { failure } = outcome
   const reason = reasonOf(failure)
-  if (RoomhookError.isInstance(failure) || signal?.aborted === true || reason === 'other' || !retries) throw failure
+  if (RoomhookError.isInstance(failure) || signal?.aborted === true || reason === 'other') throw failure
   if (reason === 'slow') {
     throw new ConnectionError('TIMED_OUT', 'the inference gateway did not answer before `fetch` itself gave up', {
       cause: failure,
@@ -207,6 +207,7 @@ function finish(
       details: { attempts },
     })
   }
+  if (!retries) throw failure
   throw new ConnectionError(
     'TRANSPORT_FAILED',
     `expected an answer of the inference gateway, but all ${attempts} attempts failed on the way; check the base URL and the network`,
