@@ -5,7 +5,7 @@ import { getEventListeners, once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type InferenceFetchOptions, inferenceFetch } from '../../ts/index.js'
+import { type InferenceFetchOptions, inferenceFetch } from '../../ts/inference.js'
 import { type Gateway, startGateway } from '../support/gateway.js'
 import { CapturedLogs } from '../support/logs.js'
 
