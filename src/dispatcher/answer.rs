@@ -7,8 +7,8 @@ use serde_json::{Map, Value};
 
 use crate::dispatcher::machine::{cut_error, Outcome, Reading};
 use crate::dispatcher::post::PostError;
-use crate::job::redact;
 use crate::net::http::Answer;
+use crate::redact::redact;
 use crate::retry::{parse_retry_after, Verdict};
 
 /// How much of an endpoint's own words is passed on, in characters.

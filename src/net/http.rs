@@ -19,8 +19,8 @@ use reqwest::{redirect, Client, Response};
 use url::Url;
 
 use crate::address::{self, AddressError, PlainText, Protocol};
-use crate::job::redact;
 use crate::net::tls;
+use crate::redact::redact;
 
 /// What every request of one client has in common.
 #[derive(Clone, Debug)]

@@ -27,9 +27,9 @@ use tokio_util::sync::CancellationToken;
 use url::{Host, Url};
 
 use crate::address::{self, AddressError, PlainText, Protocol};
-use crate::job::redact;
 use crate::net::outbox::{outbox, Queued, Room};
 use crate::net::tls;
+use crate::redact::redact;
 
 pub use crate::net::outbox::{Outgoing, SendError, WsSender};
 
