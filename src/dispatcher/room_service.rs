@@ -1,19 +1,20 @@
 //! LiveKit's RoomService, as far as a job's participant goes: is it in the room, and out with it.
 //!
-//! Decides what each answer means. It refuses to guess: an answer that is neither "done" nor "not found" is unknown.
+//! Decides what each answer means. It refuses to guess: an answer that is not LiveKit's "done" or "not found", such as the
+//! 404 of a proxy that lets only the socket through, says nothing.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use livekit_token::{AccessToken, VideoGrants};
-use serde_json::json;
+use serde_json::{json, Value};
 use url::Url;
 
 use crate::dispatcher::config::LiveKit;
 use crate::dispatcher::machine::Removal;
-use crate::net::http::HttpClient;
+use crate::net::http::{Answer, HttpClient};
 
-/// How long one call may take. A server that knows no such room takes 3 s to say so.
+/// How long one call may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long the token of a call lives.
 const TOKEN_LIFE: Duration = Duration::from_secs(60);
@@ -21,11 +22,8 @@ const TOKEN_LIFE: Duration = Duration::from_secs(60);
 /// Removes whoever joined under this identity.
 pub async fn remove(http: &HttpClient, livekit: &LiveKit, room: &str, identity: &str) -> Removal {
     match call(http, livekit, "RemoveParticipant", room, identity).await {
-        Ok(200) => Removal::Removed,
-        Ok(404) => Removal::Nobody,
-        Ok(status) => Removal::Unknown {
-            why: format!("LiveKit answered {status}"),
-        },
+        Ok(true) => Removal::Removed,
+        Ok(false) => Removal::Nobody,
         Err(why) => Removal::Unknown { why },
     }
 }
@@ -37,27 +35,22 @@ pub async fn is_present(
     room: &str,
     identity: &str,
 ) -> Option<bool> {
-    match call(http, livekit, "GetParticipant", room, identity).await {
-        Ok(200) => Some(true),
-        Ok(404) => Some(false),
-        answer => {
-            tracing::debug!(
-                ?answer,
-                "LiveKit did not say whether an agent is in its room"
-            );
-            None
-        }
-    }
+    let answer = call(http, livekit, "GetParticipant", room, identity).await;
+    answer
+        .inspect_err(|why| {
+            tracing::debug!(%why, "LiveKit did not say whether an agent is in its room");
+        })
+        .ok()
 }
 
-/// The HTTP status of a Twirp call about one participant. The answer's body says no more than that.
+/// One Twirp call about a participant: whether LiveKit knows it there.
 async fn call(
     http: &HttpClient,
     livekit: &LiveKit,
     method: &str,
     room: &str,
     identity: &str,
-) -> Result<u16, String> {
+) -> Result<bool, String> {
     let url = service_url(&livekit.url, method).ok_or("livekit.url cannot be parsed")?;
     let token = AccessToken::with_api_key(&livekit.api_key, livekit.api_secret.expose())
         .with_ttl(TOKEN_LIFE)
@@ -71,9 +64,18 @@ async fn call(
     let headers = [("authorization".to_owned(), format!("Bearer {token}"))];
     let body = Bytes::from(json!({ "room": room, "identity": identity }).to_string());
     let answer = http.post_json(&url, &headers, body, TIMEOUT).await;
-    answer
-        .map(|answer| answer.status)
-        .map_err(|error| error.to_string())
+    said(&answer.map_err(|error| error.to_string())?)
+}
+
+fn said(answer: &Answer) -> Result<bool, String> {
+    // A participant with all its metadata can be longer than what is read.
+    let body = answer.body.as_deref().unwrap_or(b"{}");
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    match (answer.status, body["code"].as_str()) {
+        (200, _) if body.is_object() => Ok(true),
+        (404, Some("not_found")) => Ok(false),
+        (status, _) => Err(format!("LiveKit's RoomService answered {status}")),
+    }
 }
 
 /// The same place over HTTP.
@@ -92,6 +94,32 @@ fn service_url(livekit: &str, method: &str) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn f_d1_only_livekits_own_word_says_that_nobody_is_there() {
+        let said = |status, body: Option<&str>| {
+            let body = body.map(|body| Bytes::from(body.to_owned()));
+            let retry_after = None;
+            said(&Answer {
+                status,
+                retry_after,
+                body,
+            })
+            .ok()
+        };
+        for (status, body, known) in [
+            (200, Some("{}"), Some(true)),
+            (200, None, Some(true)),
+            (404, Some(r#"{"code":"not_found","msg":"x"}"#), Some(false)),
+            (404, Some(r#"{"code":"bad_route","msg":"x"}"#), None),
+            (404, Some("<html>404</html>"), None),
+            (200, Some("<html>welcome</html>"), None),
+            (401, Some(r#"{"code":"unauthenticated"}"#), None),
+            (503, Some(r#"{"code":"unavailable"}"#), None),
+        ] {
+            assert_eq!(said(status, body), known, "{status} {body:?}");
+        }
+    }
 
     #[test]
     fn the_service_is_where_the_socket_is() {

@@ -1,5 +1,9 @@
 //! A panic costs the job it happened in, and nothing else.
 
+use std::time::Duration;
+
+use tokio::time::timeout;
+
 use super::*;
 use crate::dispatcher::agents::ready;
 use crate::dispatcher::config::Config;
@@ -93,8 +97,9 @@ async fn f_d16_an_attempt_that_panics_has_an_outcome_in_doubt() {
         outcome,
     };
     task.beside(async { panic!("planted") }, doubt.clone(), attempted);
-    let Some(Message::Input(Input::Attempted { outcome, .. })) = task.inbox.recv().await else {
-        panic!("no outcome");
+    let message = timeout(Duration::from_secs(10), task.inbox.recv()).await;
+    let Ok(Some(Message::Input(Input::Attempted { outcome, .. }))) = message else {
+        panic!("no outcome within 10 s");
     };
     assert_eq!(outcome, doubt);
 }
