@@ -43,7 +43,7 @@ pub struct NativeVerifier {
 }
 
 /// Checks the options and prepares the keys.
-#[napi(catch_unwind, ts_return_type = "ExternalObject<unknown>")]
+#[napi(catch_unwind)]
 pub fn native_webhook_verifier(
     options: NativeWebhookVerifierOptions,
 ) -> napi::Result<External<NativeVerifier>> {
@@ -52,9 +52,7 @@ pub fn native_webhook_verifier(
 
 /// How many of a verifier's secrets are shorter than is good.
 #[napi(catch_unwind)]
-pub fn native_weak_webhook_secrets(
-    #[napi(ts_arg_type = "ExternalObject<unknown>")] verifier: &External<NativeVerifier>,
-) -> u32 {
+pub fn native_weak_webhook_secrets(verifier: &External<NativeVerifier>) -> u32 {
     u32::try_from(verifier.verifier.weak_secrets()).unwrap_or(u32::MAX)
 }
 
@@ -62,7 +60,7 @@ pub fn native_weak_webhook_secrets(
 /// counts only in the standard scheme. Returns the notification as JSON.
 #[napi(catch_unwind)]
 pub fn native_verify_webhook(
-    #[napi(ts_arg_type = "ExternalObject<unknown>")] verifier: &External<NativeVerifier>,
+    verifier: &External<NativeVerifier>,
     body: &[u8],
     signature: String,
     timestamp: String,

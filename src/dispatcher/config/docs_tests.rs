@@ -2,8 +2,8 @@
 
 use serde::de::DeserializeOwned;
 
-use super::error::DURATIONS;
 use super::file::{AgentFile, EndpointFile, File, RetryFile};
+use super::types::DURATIONS;
 use super::*;
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";

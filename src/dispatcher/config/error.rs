@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use crate::dispatcher::config::types::DURATIONS;
+
 /// Line and column in the YAML text, both from 1.
 pub type Place = (u64, u64);
 
@@ -32,18 +34,6 @@ impl fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// The fields that hold a time: their name ends in `Ms` in program options.
-pub const DURATIONS: &[&str] = &[
-    "start_timeout",
-    "drain_timeout",
-    "join_timeout",
-    "max_duration",
-    "timeout",
-    "initial_wait",
-    "max_wait",
-    "budget",
-];
 
 /// How fields are spelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,6 +5,18 @@ use std::collections::BTreeMap;
 use crate::id::Secret;
 use crate::words::JobType;
 
+/// The fields that hold a time: their name ends in `Ms` in program options.
+pub const DURATIONS: &[&str] = &[
+    "start_timeout",
+    "drain_timeout",
+    "join_timeout",
+    "max_duration",
+    "timeout",
+    "initial_wait",
+    "max_wait",
+    "budget",
+];
+
 /// Everything a dispatcher needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
