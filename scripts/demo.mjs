@@ -143,7 +143,7 @@ async function startDispatcher(server, port, secret, timeline, cleanup) {
     dispatcher.on(event, ({ reason }) => timeline.fail(`the agent did not take the job: ${reason}`))
   }
   dispatcher.on('jobEnded', ({ at, status, error }) => {
-    if (status === 'JS_SUCCESS') timeline.note('jobEnded', at)
+    if (status === 'success') timeline.note('jobEnded', at)
     else timeline.fail(`the job ended with ${status}: ${error}`)
   })
   await dispatcher.start()

@@ -57,6 +57,16 @@ impl JobStatus {
     pub const fn is_terminal(self) -> bool {
         matches!(self, JobStatus::Success | JobStatus::Failed)
     }
+
+    /// What programs read; LiveKit's own word is for the wire.
+    pub const fn state(self) -> &'static str {
+        match self {
+            JobStatus::Pending => "pending",
+            JobStatus::Running => "running",
+            JobStatus::Success => "success",
+            JobStatus::Failed => "failed",
+        }
+    }
 }
 
 words!(

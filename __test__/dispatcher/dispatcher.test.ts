@@ -151,7 +151,7 @@ test('a job is told event by event, and a listener that throws harms nobody', as
   })
   expect(answer.status).toBe(200)
   const [end] = (await ended) as [{ at: number }]
-  expect(end).toEqual({ jobId: body.job_id, status: 'JS_FAILED', error: 'because', at: end.at })
+  expect(end).toEqual({ jobId: body.job_id, status: 'failed', error: 'because', at: end.at })
   expect(seen.map(([name]) => name)).toEqual([
     'registered',
     'jobOffered',

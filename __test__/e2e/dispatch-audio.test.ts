@@ -48,7 +48,7 @@ test('a dispatched agent hears its caller, is heard by it, and its success is in
   const [{ jobId }] = await running
   await caller.hears(`agent-${jobId}`, 660)
   await caller.call('publishData', { text: 'thank you' })
-  expect((await ended)[0]).toMatchObject({ jobId, status: 'JS_SUCCESS' })
+  expect((await ended)[0]).toMatchObject({ jobId, status: 'success' })
   expect(await server.logLine('job ended', jobId)).toContain('JS_SUCCESS')
   await caller.event('participantDisconnected', ({ identity }) => identity === `agent-${jobId}`)
 

@@ -74,7 +74,7 @@ test('a dispatch becomes a job in Express that joins the room, is heard by someb
   const { id } = await server.dispatch(room, name, { metadata: '{"role":"greeter"}' })
   const [{ jobId }] = await running
   const [end] = await ended
-  expect(end).toMatchObject({ jobId, status: 'JS_SUCCESS' })
+  expect(end).toMatchObject({ jobId, status: 'success' })
   expect(seen).toMatchObject({ id: jobId, type: 'JT_ROOM', metadata: '{"role":"greeter"}' })
   expect(seen?.info.dispatchId).toBe(id)
   await caller.event('dataReceived')
@@ -92,7 +92,7 @@ test('a job that one agent rejects is run by the next one', async () => {
   const [rejected, ended] = [next(dispatcher, 'rejected'), next(dispatcher, 'jobEnded')]
   await server.dispatch(roomName(), name)
   expect((await rejected)[0]).toMatchObject({ endpoint: busy.url, reason: 'busy' })
-  expect((await ended)[0].status).toBe('JS_SUCCESS')
+  expect((await ended)[0].status).toBe('success')
   expect(ran).toEqual(['idle'])
 })
 
@@ -103,7 +103,7 @@ test('a job that no endpoint can be reached for fails with the reason, F-R9: and
   const ended = next(dispatcher, 'jobEnded')
   await server.dispatch(roomName(), name)
   const [{ status, error }] = await ended
-  expect(status).toBe('JS_FAILED')
+  expect(status).toBe('failed')
   expect(error).toMatch(/^endpoint 1 did not take the job after 4 attempts: could not connect: /)
   expect(logs.matching('warn', { attempts: 4 }).map(({ message }) => message)).toEqual([
     'an endpoint did not take a job',
@@ -122,7 +122,7 @@ test('a job whose entry throws fails with its message', async () => {
   const ended = next(dispatcher, 'jobEnded')
   await server.dispatch(roomName(), name)
   const [{ status, error }] = await ended
-  expect(status).toBe('JS_FAILED')
+  expect(status).toBe('failed')
   expect(error).toContain('no idea what to say')
 })
 
@@ -143,6 +143,6 @@ test('a dispatch that is deleted ends its running job', async () => {
   await running
   await server.dispatches.deleteDispatch(id, room)
   const [end] = await ended
-  expect(end).toMatchObject({ status: 'JS_SUCCESS' })
+  expect(end).toMatchObject({ status: 'success' })
   expect(reason).toMatchObject({ details: { reason: 'terminated' } })
 })

@@ -133,7 +133,7 @@ pub enum Event {
     JobEnded {
         /// `AJ_…`
         job_id: String,
-        /// `JS_SUCCESS` or `JS_FAILED`.
+        /// `success` or `failed`.
         status: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<String>,
@@ -259,7 +259,7 @@ mod tests {
     fn an_event_is_flat_json_in_camel_case() {
         let ended = Event::JobEnded {
             job_id: "AJ_1".into(),
-            status: "JS_FAILED",
+            status: "failed",
             error: Some("why".into()),
         };
         assert_eq!(
@@ -268,7 +268,7 @@ mod tests {
                 event: ended
             })
             .unwrap(),
-            r#"{"at":1.5,"type":"jobEnded","jobId":"AJ_1","status":"JS_FAILED","error":"why"}"#
+            r#"{"at":1.5,"type":"jobEnded","jobId":"AJ_1","status":"failed","error":"why"}"#
         );
     }
 }

@@ -88,7 +88,7 @@ async fn a_dispatch_becomes_a_signed_webhook_and_the_statuses_go_back_to_livekit
         .status(job_id, bearer, json!({ "status": "JS_SUCCESS" }))
         .await;
     assert_eq!(success.status, 200);
-    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+    assert_eq!(bench.event("jobEnded").await["status"], "success");
     livekit_logs(&bench, "\"status\": \"JS_SUCCESS\"").await;
     bench.dispatcher.close().await;
 }
@@ -115,7 +115,7 @@ async fn a_rejection_goes_to_the_next_endpoint_and_the_last_one_fails_the_job() 
     assert_eq!(
         (&ended["status"], &ended["error"]),
         (
-            &json!("JS_FAILED"),
+            &json!("failed"),
             &json!("endpoint 2 rejected the job: full")
         )
     );
@@ -153,7 +153,7 @@ async fn s1_22_no_retries_means_one_attempt() {
     let mut bench = Bench::start(&[&agent], json!({ "retry": { "maxRetries": 0 } })).await;
     bench.dispatch("r1").await;
     assert_eq!(bench.event("deliveryExhausted").await["attempts"], 1);
-    assert_eq!(bench.event("jobEnded").await["status"], "JS_FAILED");
+    assert_eq!(bench.event("jobEnded").await["status"], "failed");
     agent.next().await;
     assert!(agent.is_quiet());
 }
@@ -293,7 +293,7 @@ async fn f_d3_an_agent_that_is_given_up_leaves_the_room_and_ends_nobody_elses_jo
             .await;
         assert_eq!(heard.status, 200, "{status}");
     }
-    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+    assert_eq!(bench.event("jobEnded").await["status"], "success");
     let late = bench
         .status(
             job_id,
@@ -350,7 +350,7 @@ async fn f_d1_an_agent_that_is_in_the_room_needs_no_status_to_keep_its_job() {
         )
         .await;
     assert_eq!(last.status, 200);
-    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+    assert_eq!(bench.event("jobEnded").await["status"], "success");
 }
 
 #[tokio::test]
@@ -388,7 +388,7 @@ async fn an_unreachable_endpoint_fails_the_job_after_its_attempts() {
     let mut bench = Bench::with_urls(&[url], json!({})).await;
     bench.dispatch("r1").await;
     let ended = bench.event("jobEnded").await;
-    assert_eq!(ended["status"], "JS_FAILED");
+    assert_eq!(ended["status"], "failed");
     let error = ended["error"].as_str().unwrap();
     assert!(
         error.starts_with("endpoint 1 did not take the job after 4 attempts: could not connect"),
@@ -426,7 +426,7 @@ async fn a_deleted_dispatch_is_told_to_the_agent_that_has_the_job() {
         .status(&job_id, &bearer, json!({ "status": "JS_SUCCESS" }))
         .await;
     assert_eq!(last.status, 200);
-    assert_eq!(bench.event("jobEnded").await["status"], "JS_SUCCESS");
+    assert_eq!(bench.event("jobEnded").await["status"], "success");
 }
 
 #[tokio::test]

@@ -62,7 +62,7 @@ export interface DispatcherEventMap {
   /** An agent reported that it runs. */
   jobRunning: [event: DispatcherJobEvent]
   /** A job is over; `error` says why it failed. */
-  jobEnded: [event: DispatcherJobEvent & { status: 'JS_SUCCESS' | 'JS_FAILED'; error?: string }]
+  jobEnded: [event: DispatcherJobEvent & { status: 'success' | 'failed'; error?: string }]
   /** As many jobs are open as may be: what LiveKit offers is declined until one ends. */
   atCapacity: [event: DispatcherEvent & { activeJobs: number; maxJobs: number }]
   /** The listeners did not keep up, and so many events were lost before this one. */

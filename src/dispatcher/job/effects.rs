@@ -270,7 +270,7 @@ impl JobTask {
             Notice::Status { .. } => Event::JobRunning { job_id },
             Notice::Ended { status, error } => Event::JobEnded {
                 job_id,
-                status: status.as_str(),
+                status: status.state(),
                 error,
             },
         };

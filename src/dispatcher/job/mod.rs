@@ -190,7 +190,7 @@ impl JobTask {
         self.report(JobStatus::Failed, Some(error.to_owned())).await;
         self.shared.tell(Event::JobEnded {
             job_id: self.job_id().0,
-            status: JobStatus::Failed.as_str(),
+            status: JobStatus::Failed.state(),
             error: Some(error.to_owned()),
         });
     }

@@ -77,7 +77,7 @@ async fn f_d16_a_job_whose_task_panics_fails_and_its_slot_is_free() {
     let last = serde_json::to_value(events.last().unwrap()).unwrap();
     assert_eq!(
         (&last["type"], &last["status"]),
-        (&"jobEnded".into(), &"JS_FAILED".into())
+        (&"jobEnded".into(), &"failed".into())
     );
     drop(task);
 }
