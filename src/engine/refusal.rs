@@ -38,11 +38,12 @@ const KNOWN: [&str; 12] = [
 
 /// What the library says of a room that is over: `RoomError::AlreadyClosed`, `EngineError::Connection("engine is closed")`
 /// (rust-sdks livekit/src), and what its tasks say when the one they talk to has ended.
-const GONE: [&str; 4] = [
+const GONE: [&str; 5] = [
     "already closed",
     "engine is closed",
     "room closed",
     "RecvError",
+    "SendError",
 ];
 
 /// Letters of a reason that are told.
@@ -99,7 +100,8 @@ pub(super) fn told(reason: &str) -> String {
         let word = word.take(1).collect::<String>();
         return format!("the server refused it: {}", clean(&word));
     }
-    if reason.contains("Error(") {
+    let inside = ["Error(", "internal error", "engine: connection error"];
+    if inside.iter().any(|words| reason.contains(words)) {
         return "the media library failed inside".into();
     }
     clean(reason)
@@ -125,11 +127,16 @@ mod tests {
         assert!(matches!(late, EngineError::TimedOut(_)));
         let refused = error("request error: NotAllowed - alice may not");
         assert_eq!(refused.to_string(), "the server refused it: NotAllowed");
+        // A data channel that does not take a packet says nothing of the room.
+        let inside = error("engine: internal error: failed to send data packet: Send");
+        assert!(matches!(inside, EngineError::Refused(_)), "{inside}");
+        assert_eq!(inside.to_string(), "the media library failed inside");
         for words in [
             "already closed",
             "engine: connection error: engine is closed",
             "failed to send data, room closed: channel closed",
             "engine: internal error: failed to receive data from dc_task: RecvError(())",
+            "engine: internal error: Failed to enqueue publish packet request: SendError { .. }",
         ] {
             assert!(matches!(error(words), EngineError::Closed(_)), "{words}");
         }
